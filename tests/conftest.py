@@ -1,0 +1,69 @@
+"""What the tests share: small pictures, the command as a user runs it, and the script as a module.
+
+The pictures are 64 to 96 pixels wide and the runs a few steps long, so that the whole suite stays
+within minutes on two cores. `--weights hed` gives every test the real network.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "neural_style_transfer.py"
+sys.path.insert(0, str(ROOT))
+
+
+def command(*words, cwd=None, env=None, timeout=240, **options) -> subprocess.CompletedProcess:
+    """Run the script in a process of its own; stdout and stderr come back as text."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    return subprocess.run([sys.executable, str(SCRIPT), *map(str, words)], cwd=cwd, timeout=timeout,
+                          env={**os.environ, **(env or {})}, **options)
+
+
+def picture(width: int, height: int, seed: int) -> Image.Image:
+    """A smooth picture with edges and some grain: something for every layer to see."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(coarse, np.int16) + rng.integers(-12, 13, (height, width, 3))
+    pixels[height // 3: height // 2, width // 4: width // 2] //= 2
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory) -> Path:
+    """A folder with c.png (80 x 64) and s.png (64 x 72)."""
+    folder = tmp_path_factory.mktemp("inputs")
+    picture(80, 64, seed=1).save(folder / "c.png")
+    picture(64, 72, seed=2).save(folder / "s.png")
+    return folder
+
+
+@pytest.fixture
+def flags(inputs, tmp_path):
+    """The flags of a small run into tmp_path/out/r.png; further ones are appended."""
+    return lambda *more, output=tmp_path / "out" / "r.png": [
+        "--content", str(inputs / "c.png"), "--style", str(inputs / "s.png"), "--output", str(output),
+        "--weights", "hed", "--image_size", "64", *map(str, more)]
+
+
+@pytest.fixture(scope="session")
+def nst():
+    """The script as a module, with TensorFlow imported."""
+    import neural_style_transfer
+
+    neural_style_transfer.start_tensorflow()
+    return neural_style_transfer
+
+
+def rows(log: Path) -> np.ndarray:
+    """The numbers of a log, one row a step."""
+    return np.array([line.split() for line in row_lines(log)], np.float64)
+
+
+def row_lines(log: Path) -> list:
+    return [line for line in log.read_text().splitlines() if not line.startswith("#")]

@@ -1,0 +1,212 @@
+"""The formulas against independent computations: NumPy in float64, closed forms, finite differences."""
+
+import argparse
+
+import h5py
+import numpy as np
+import pytest
+
+RNG = np.random.default_rng(7)
+DEFAULTS = dict(content_weight=1e4, style_weight=0.01, tv_weight=300.0, loss_reduction="mean", tv_form="isotropic")
+
+
+def arguments(**changed) -> argparse.Namespace:
+    return argparse.Namespace(**{**DEFAULTS, **changed})
+
+
+def image(*shape) -> np.ndarray:
+    return RNG.random(shape, np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights(nst):
+    return nst.find_weights("hed")
+
+
+@pytest.fixture(scope="module")
+def phi(nst, weights):
+    return nst.vgg19_features(weights)
+
+
+# Losses
+
+
+def numpy_gram(phi_l: np.ndarray) -> np.ndarray:
+    F = phi_l.astype(np.float64).reshape(-1, phi_l.shape[-1])
+    return F.T @ F / len(F)
+
+
+def test_gram_matrix_and_its_gradient(nst):
+    tf = nst.tf
+    phi_l = tf.constant(image(1, 5, 7, 6))
+    np.testing.assert_allclose(nst.gram_matrix(phi_l), numpy_gram(phi_l.numpy()), rtol=1e-5)
+
+    weights = tf.constant(RNG.standard_normal((6, 6)), tf.float32)  # not symmetric, unlike a loss's
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(phi_l)
+        F = tf.reshape(phi_l, [-1, 6])
+        ours = tf.reduce_sum(weights * nst.gram_matrix(phi_l) ** 2)
+        plain = tf.reduce_sum(weights * (tf.transpose(F) @ F / 35) ** 2)
+    np.testing.assert_allclose(tape.gradient(ours, phi_l), tape.gradient(plain, phi_l), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_content_and_style_loss(nst, reduction):
+    tf = nst.tf
+    a, b = ({layer: image(1, 4, 3, 8) for layer in nst.STYLE_LAYERS + nst.CONTENT_LAYERS} for _ in range(2))
+    reduce = getattr(np, reduction)
+    tensors = {layer: tf.constant(value) for layer, value in a.items()}
+    content = reduce((a["block5_conv2"].astype(np.float64) - b["block5_conv2"]) ** 2)
+    np.testing.assert_allclose(nst.content_loss(tensors, b, reduction), content, rtol=1e-5)
+    grams = {layer: numpy_gram(b[layer]).astype(np.float32) for layer in nst.STYLE_LAYERS}
+    style = sum(reduce((numpy_gram(a[layer]) - grams[layer]) ** 2) for layer in nst.STYLE_LAYERS) / 5
+    np.testing.assert_allclose(nst.style_loss(tensors, grams, reduction), style, rtol=1e-4)
+
+
+def numpy_total_variation(x: np.ndarray, form: str) -> float:
+    x = x.astype(np.float64)
+    dx, dy = np.zeros_like(x), np.zeros_like(x)
+    dx[:, :-1], dy[:, :, :-1] = np.diff(x, axis=1), np.diff(x, axis=2)
+    if form == "anisotropic":
+        return np.abs(dx).sum() + np.abs(dy).sum()
+    return (np.sqrt(dx**2 + dy**2 + 1e-6) - 1e-3).sum()
+
+
+@pytest.mark.parametrize("form", ["isotropic", "anisotropic"])
+def test_total_variation(nst, form):
+    x = image(1, 9, 6, 3)
+    np.testing.assert_allclose(nst.total_variation_loss(nst.tf.constant(x), form), numpy_total_variation(x, form), rtol=1e-5)
+
+
+def test_total_variation_of_a_flat_image_is_zero_and_smooth(nst):
+    tf = nst.tf
+    x = tf.fill([1, 5, 5, 3], 0.25)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = nst.total_variation_loss(x, "isotropic")
+    assert float(loss) == 0 and not np.any(tape.gradient(loss, x))
+
+
+def test_isotropic_total_variation_is_the_formula_on_a_ramp(nst):
+    """With steps of 0.1 down and 0.2 right, far above the smoothing, each position adds sqrt(0.05)."""
+    i, j = np.mgrid[:4, :4]
+    x = np.repeat((0.1 * i + 0.2 * j)[None, ..., None], 3, axis=3).astype(np.float32)
+    expected = 3 * (9 * np.sqrt(0.05) + 3 * 0.1 + 3 * 0.2)
+    assert float(nst.total_variation_loss(nst.tf.constant(x), "isotropic")) == pytest.approx(expected, rel=0.01)
+
+
+def test_objective_is_the_weighted_sum(nst, phi):
+    x_c, x_s, x = image(1, 32, 48, 3), image(1, 40, 32, 3), image(1, 32, 48, 3)
+    args = arguments(content_weight=3.0, style_weight=5.0, tv_weight=7.0)
+    losses = nst.make_objective(phi, x_c, x_s, args)(nst.tf.constant(x)).numpy()
+    phi_x, phi_c, phi_s = ({layer: value.numpy() for layer, value in phi(image).items()} for image in (x, x_c, x_s))
+    content = np.mean((phi_x["block5_conv2"].astype(np.float64) - phi_c["block5_conv2"]) ** 2)
+    style = np.mean([np.mean((numpy_gram(phi_x[layer]) - numpy_gram(phi_s[layer])) ** 2) for layer in nst.STYLE_LAYERS])
+    terms = [3 * content, 5 * style, 7 * numpy_total_variation(x, "isotropic")]
+    np.testing.assert_allclose(losses, terms + [sum(terms)], rtol=1e-4)
+
+
+# Features
+
+
+def test_features_are_keras_vgg19(nst, weights, tmp_path):
+    """A weights file of any VGG19 gives that model's activations of the preprocessed image."""
+    keras = nst.keras
+    vgg19 = keras.applications.VGG19(include_top=False, weights=None)
+    vgg19.save_weights(tmp_path / "random.weights.h5")
+    nst.check_vgg19_arrays(tmp_path / "random.weights.h5")
+    features = nst.vgg19_features(nst.weights_file("file", tmp_path / "random.weights.h5"))
+    x = image(1, 32, 32, 3)
+    bgr = 255 * x[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
+    names = list(nst.STYLE_LAYERS + nst.CONTENT_LAYERS)
+    reference = keras.Model(vgg19.input, [vgg19.get_layer(name).output for name in names])(bgr)
+    found = features(x)
+    for name, expected in zip(names, reference):
+        np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4 * float(np.max(expected)))
+
+
+def vgg16_with_hed_weights(nst, path):
+    vgg16 = nst.keras.applications.VGG16(include_top=False, weights=None)
+    with h5py.File(path) as file:
+        for block, convolutions in enumerate([2, 2, 3, 3, 3], 1):
+            for i in range(convolutions):
+                variables = file[f"block{block}/layers/conv2d{f'_{i}' if i else ''}/vars"]
+                vgg16.get_layer(f"block{block}_conv{i + 1}").set_weights([variables["0"][()], variables["1"][()]])
+    return vgg16
+
+
+def test_hed_weights_are_vgg16_exactly(nst, weights, monkeypatch):
+    """Unscaled, the VGG-19 graph passes VGG-16's activations through bit for bit."""
+    vgg16 = vgg16_with_hed_weights(nst, weights.path)
+    x = image(1, 48, 64, 3)
+    names = list(nst.STYLE_LAYERS + nst.CONTENT_LAYERS)
+    outputs = nst.keras.Model(vgg16.input, [vgg16.get_layer(name).output for name in names])(
+        nst.keras.applications.vgg19.preprocess_input(255 * nst.tf.constant(x)))
+    monkeypatch.setattr(nst, "HED_SCALES", {})
+    unscaled = nst.vgg19_features(weights)(x)
+    monkeypatch.undo()
+    scaled = nst.vgg19_features(weights)(x)
+    for name, expected in zip(names, outputs):
+        assert np.array_equal(unscaled[name], expected), name
+        scale = nst.HED_SCALES[name]
+        np.testing.assert_allclose(scaled[name], scale * expected.numpy(), rtol=1e-3, atol=1e-4 * scale * float(np.max(expected)))
+
+
+# The Adam step
+
+
+def quadratic(tf, target):
+    """Half the squared distance from a target: its gradient is x - target."""
+    return lambda x: tf.stack([0.0, 0.0, 0.0, 0.5 * tf.reduce_sum((x - target) ** 2)])
+
+
+def test_adam_step_clipping_and_effective_learning_rate(nst):
+    tf = nst.tf
+    target, start = image(1, 6, 5, 3) * 3 - 1, image(1, 6, 5, 3)
+    alpha, beta_1, beta_2, epsilon = 0.03, 0.8, 0.95, 1e-4
+    x = tf.Variable(start)
+    optimizer = nst.keras.optimizers.Adam(alpha, beta_1, beta_2, epsilon)
+    optimizer.build([x])
+    step = nst.make_step(quadratic(tf, target), x, optimizer)
+
+    expected, m, v = start.astype(np.float64), 0.0, 0.0
+    for t, row in enumerate(nst.optimise(step, None, 0, 60), 1):
+        gradient = expected - target
+        assert row.step == t
+        assert row.total == pytest.approx(0.5 * np.sum(gradient**2), rel=1e-4), "the losses are those before the update"
+        m = beta_1 * m + (1 - beta_1) * gradient
+        v = beta_2 * v + (1 - beta_2) * gradient**2
+        m_hat, v_hat = m / (1 - beta_1**t), v / (1 - beta_2**t)
+        # Keras adds epsilon to sqrt(v), not to sqrt(v_hat): the "epsilon hat" of Kingma & Ba, section 2.
+        expected = np.clip(expected - alpha * m_hat / (np.sqrt(v_hat) + epsilon / np.sqrt(1 - beta_2**t)), 0, 1)
+        alpha_eff = alpha / (np.sqrt(v_hat) + epsilon)
+        summary = (row.alpha_eff_min, row.alpha_eff_mean, row.alpha_eff_max)
+        np.testing.assert_allclose(summary, (alpha_eff.min(), alpha_eff.mean(), alpha_eff.max()), rtol=1e-3)
+        np.testing.assert_allclose(x.numpy(), expected, atol=2e-5)
+        assert row.finite
+    assert expected.min() == 0 and expected.max() == 1, "the targets lie outside, so clipping was tested"
+
+
+@pytest.mark.parametrize("poison", ["loss", "gradient", "moment"])
+def test_a_step_that_is_not_finite_is_told(nst, poison):
+    tf = nst.tf
+    x = tf.Variable(image(1, 4, 4, 3))
+    optimizer = nst.keras.optimizers.Adam(0.01)
+    optimizer.build([x])
+    objective = {"loss": lambda x: tf.stack([0.0, 0.0, 0.0, tf.reduce_sum(x)]) * np.inf,
+                 "gradient": lambda x: tf.stack([0.0, 0.0, 0.0, tf.reduce_sum(tf.sqrt(x - tf.stop_gradient(x)))]),
+                 "moment": lambda x: tf.stack([0.0, 0.0, 0.0, 1e30 * tf.reduce_sum(x)])}[poison]
+    assert not next(nst.optimise(nst.make_step(objective, x, optimizer), None, 0, 1)).finite
+
+
+def test_row_one_has_content_loss_zero(nst, weights):
+    """In both precisions: the targets are the very bits that the compiled step computes."""
+    x_c, x_s = image(1, 64, 48, 3), image(1, 32, 32, 3)
+    for precision in ("float32", "bfloat16"):
+        x = nst.tf.Variable(x_c)
+        optimizer = nst.keras.optimizers.Adam(0.01)
+        optimizer.build([x])
+        objective = nst.make_objective(nst.vgg19_features(weights, precision), x_c, x_s, arguments())
+        first, second = nst.optimise(nst.make_step(objective, x, optimizer), None, 0, 2)
+        assert first.content == 0 and first.total == pytest.approx(first.style + first.tv)
+        assert second.content > 0
