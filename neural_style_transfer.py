@@ -592,7 +592,7 @@ def dominant_eigenpair(product: Callable, start: np.ndarray, tol: float, max_ite
             break
         if len(V) == basis:
             V, HV = ([combine(vectors, S[:, i]) for i in order[:3]] for vectors in (V, HV))
-    return Eigenpair(float(value), vector, residual, products, residual <= tol * abs(value))
+    return Eigenpair(float(value), vector, residual, products, bool(residual <= tol * abs(value)))
 
 
 def combine(vectors: list, coefficients: np.ndarray) -> np.ndarray:
