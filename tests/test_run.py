@@ -1,0 +1,329 @@
+"""The command's outputs: file names, log, cadences, checkpoints, exact continuation, branches."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import ROOT, command, picture, row_lines, rows
+
+COLUMN_LINE = ("# Step  Content Loss  Style loss  Total Variation  Total Loss  "
+               "alpha_eff_min  alpha_eff_mean  alpha_eff_max")
+
+
+def names(folder) -> list:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def run(nst, capsys):
+    """Run the command line in this process; returns (status, stdout, stderr)."""
+    def run(*words):
+        status = nst.main([str(word) for word in words])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(inputs, tmp_path_factory):
+    """An uninterrupted run of 12 steps, by the command itself, with the Lipschitz estimate."""
+    out = tmp_path_factory.mktemp("whole")
+    result = command("--content", inputs / "c.png", "--style", inputs / "s.png", "--output", out / "r.png",
+                     "--weights", "hed", "--image_size", 64, *CADENCE, "--nsteps", 12)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+CADENCE = ["--save_every", 4, "--ckpt_write_every", 4, "--optim"]
+
+
+def assert_same_run(folder, whole):
+    """Same log rows and the same final image, byte for byte."""
+    assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole / "r_c_s_log.txt")
+    assert (folder / "r_c_s_final.png").read_bytes() == (whole / "r_c_s_final.png").read_bytes()
+
+
+def test_files_and_terminal(whole):
+    out, result = whole
+    checkpoints = [f"checkpoints/ckpt-{t}.{part}" for t in (4, 8, 12) for part in ("data-00000-of-00001", "index")]
+    snapshots = [f"r_c_s_{what}.png" for what in ("000000", "000004", "000008", "000012", "final", "style")]
+    assert names(out) == sorted(["checkpoints/checkpoint", "r_c_s_log.txt", *checkpoints, *snapshots])
+    assert result.stderr == ""
+    assert "step 12/12" in result.stdout and "\x1b" not in result.stdout and "\b" not in result.stdout
+    for name in ("r_c_s_final.png", "r_c_s_log.txt", "checkpoints", "gnuplot -c"):
+        assert name in result.stdout
+
+
+def test_pictures(whole, inputs, nst):
+    out, _ = whole
+    content = Image.open(inputs / "c.png")
+    initial = np.asarray(Image.open(out / "r_c_s_000000.png"))
+    assert np.array_equal(initial, np.asarray(content.resize((64, 51), Image.Resampling.LANCZOS)))
+    style = Image.open(inputs / "s.png").resize((57, 64), Image.Resampling.LANCZOS)
+    assert np.array_equal(np.asarray(Image.open(out / "r_c_s_style.png")), np.asarray(style))
+    final = np.asarray(Image.open(out / "r_c_s_final.png")).astype(int)
+    assert np.array_equal(final, np.asarray(Image.open(out / "r_c_s_000012.png")))
+    moved = np.abs(final - initial)
+    assert moved.max() > 10, "the picture has changed"
+    assert moved.max() <= 12 * 0.01 * 255 * 1.5, "and by no more than Adam's steps"
+
+
+def test_log(whole, nst):
+    out, _ = whole
+    lines = (out / "r_c_s_log.txt").read_text().splitlines()
+    assert lines.index(COLUMN_LINE + "  alpha_eff_max*L  L") > 20
+    number = r"-?\d\.\d{8}e[+-]\d\d"
+    assert all(re.fullmatch(rf"\d+(  {number}){{9}}", line) for line in row_lines(out / "r_c_s_log.txt"))
+    table = rows(out / "r_c_s_log.txt")
+    assert np.array_equal(table[:, 0], np.arange(1, 13))
+    assert table[0, 1] == 0 and (table[1:, 1] > 0).all(), "row 1: the content image itself"
+    np.testing.assert_allclose(table[:, 1:4].sum(axis=1), table[:, 4], rtol=1e-6)
+    assert table[-1, 4] < 0.5 * table[0, 4], "the objective falls"
+    assert (table[:, 5] <= table[:, 6]).all() and (table[:, 6] <= table[:, 7]).all()
+    np.testing.assert_allclose(table[:, 8], table[:, 7] * table[:, 9], rtol=1e-6)
+    header = "\n".join(lines[:lines.index(COLUMN_LINE + "  alpha_eff_max*L  L")])
+    for text in ("Date: 20", "Command: python ", "SHA-256 " + nst.HED_SHA256, "TensorFlow ", "Keras ", "NumPy ", "Pillow ",
+                 "Python ", "Platform: ", "threads", "adam_epsilon: 1e-07", "tv_weight: 300.0", "Image shape: 1 x 51 x 64 x 3"):
+        assert text in header
+    assert re.fullmatch(r"# Finished, \S+: \d+\.\d s elapsed, \d+\.\d{3} s per step", lines[-1])
+
+
+def test_the_command_in_the_header_gives_the_same_bytes(whole, tmp_path):
+    out, _ = whole
+    line = re.search(r"^# Command: (.*)$", (out / "r_c_s_log.txt").read_text(), re.MULTILINE).group(1)
+    line = line.replace(str(out), str(tmp_path)).replace("python ", f"'{sys.executable}' ", 1)
+    subprocess.run(["bash", "-c", line], check=True, cwd="/", capture_output=True)
+    assert_same_run(tmp_path, out)
+
+
+def test_resume_is_exact_also_after_a_move(flags, whole, tmp_path, run):
+    assert run(*flags(*CADENCE, "--nsteps", 8))[0] == 0
+    moved = shutil.move(tmp_path / "out", tmp_path / "elsewhere")
+    output = moved / "r.png"
+    status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))
+    assert status == 0 and err == "" and "ckpt-8 at step 8" in out
+    assert_same_run(moved, whole[0])
+    text = (moved / "r_c_s_log.txt").read_text()
+    assert "# Resumed at step 8 from " in text and text.count(COLUMN_LINE) == 1
+    assert {"ckpt-4.index", "ckpt-8.index", "ckpt-12.index"} <= {path.name for path in (moved / "checkpoints").iterdir()}
+
+    (moved / "r_c_s_final.png").unlink()  # as if killed between the last checkpoint and the picture
+    before = (moved / "r_c_s_log.txt").read_bytes()
+    status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))
+    assert status == 0 and "Nothing left to do" in out
+    assert (moved / "r_c_s_log.txt").read_bytes() == before
+    assert_same_run(moved, whole[0])
+
+
+def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run):
+    assert run(*flags(*CADENCE, "--nsteps", 9))[0] == 0
+    log = tmp_path / "out" / "r_c_s_log.txt"
+    for part in (tmp_path / "out" / "checkpoints").glob("ckpt-9.*"):
+        part.unlink()
+    log.write_text(log.read_text() + "10  0.0")  # cut off in the middle of a row
+    (tmp_path / "out" / "r_c_s_000012.png.tmp").write_text("left by a dead run")
+    (tmp_path / "out" / "checkpoints" / "ckpt-12_temp").mkdir()
+    (tmp_path / "out" / "checkpoints" / "checkpoint").write_bytes(b"\xff garbage")
+    assert run(*flags(*CADENCE, "--nsteps", 12, "--resume"))[0] == 0
+    assert_same_run(tmp_path / "out", whole[0])
+    assert names(tmp_path / "out") == names(whole[0])
+
+
+def test_resume_from_an_earlier_checkpoint_keeps_the_later_ones(flags, whole, tmp_path, run):
+    shutil.copytree(whole[0], tmp_path / "out")
+    path = tmp_path / "out" / "checkpoints" / "ckpt-4.index"
+    status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", "--resume_from", path))
+    assert status == 0 and "at step 4" in out and "log.txt.previous" in out
+    assert_same_run(tmp_path / "out", whole[0])
+    previous = tmp_path / "out" / "checkpoints.previous"
+    assert names(previous) == names(whole[0] / "checkpoints")
+    assert (tmp_path / "out" / "r_c_s_log.txt.previous").read_bytes() == (whole[0] / "r_c_s_log.txt").read_bytes()
+
+
+def test_ckpt_in_continues_in_another_output(flags, whole, tmp_path, run):
+    shutil.copytree(whole[0] / "checkpoints", tmp_path / "from")
+    for part in (tmp_path / "from").glob("ckpt-12.*"):
+        part.unlink()
+    status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--ckpt_in", tmp_path / "from"))
+    assert status == 0 and err == "" and "ckpt-8 at step 8" in out
+    folder = tmp_path / "out"
+    assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole[0] / "r_c_s_log.txt")[8:]
+    assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
+    assert "checkpoints/ckpt-8.index" in names(folder), "so that --resume finds it from the first moment"
+    assert names(tmp_path / "from") == sorted(set(names(whole[0] / "checkpoints")) - {"ckpt-12.index", "ckpt-12.data-00000-of-00001"})
+
+
+def test_optim_may_be_turned_off_and_on(flags, whole, tmp_path, run):
+    plain = CADENCE[:-1]
+    for nsteps, optim in ((4, []), (8, ["--optim"]), (12, [])):
+        assert run(*flags(*plain, "--nsteps", nsteps, "--resume", *optim))[0] == 0
+    lines = [line.split() for line in row_lines(tmp_path / "out" / "r_c_s_log.txt")]
+    assert [len(line) for line in lines] == [8] * 4 + [10] * 4 + [8] * 4
+    reference = [line.split()[:8] for line in row_lines(whole[0] / "r_c_s_log.txt")]
+    assert [line[:8] for line in lines] == reference, "watching does not disturb"
+    L = rows(whole[0] / "r_c_s_log.txt")[4:8, 9]
+    np.testing.assert_allclose([float(line[9]) for line in lines[4:8]], L, rtol=0.02)
+    assert (tmp_path / "out" / "r_c_s_log.txt").read_text().count(COLUMN_LINE) == 3
+
+
+def test_unconverged_estimates_are_marked_and_carried(flags, tmp_path, run):
+    assert run(*flags("--nsteps", 5, "--optim", "--optim_every", 2, "--optim_max_iters", 2))[0] == 0
+    text = (tmp_path / "out" / "r_c_s_log.txt").read_text()
+    assert re.findall(r"^# step (\d+): L has not converged after 2 products", text, re.MULTILINE)[:2] == ["1", "3"]
+    L = rows(tmp_path / "out" / "r_c_s_log.txt")[:, 9]
+    assert L[0] == L[1] and L[2] == L[3] and L[0] != L[2]
+
+
+def test_cadences(flags, tmp_path, run):
+    """Off the cadence, the last step still has its row, checkpoint and picture; a longer run drops the row."""
+    cadence = ["--save_every", 0, "--ckpt_write_every", 0, "--log_every", 2]
+    assert run(*flags(*cadence, "--nsteps", 5))[0] == 0
+    folder = tmp_path / "out"
+    assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == [2, 4, 5]
+    assert names(folder) == ["checkpoints/checkpoint", "checkpoints/ckpt-5.data-00000-of-00001", "checkpoints/ckpt-5.index",
+                             "r_c_s_000000.png", "r_c_s_final.png", "r_c_s_log.txt", "r_c_s_style.png"]
+    assert run(*flags(*cadence, "--nsteps", 7, "--log_every", 2, "--resume"))[0] == 0
+    assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == [2, 4, 6, 7]
+    assert run(*flags("--save_every", 0, "--log_every", 0, "--nsteps", 2, output=tmp_path / "two" / "r.png"))[0] == 0
+    assert [int(row[0]) for row in rows(tmp_path / "two" / "r_c_s_log.txt")] == [2]
+
+
+@pytest.mark.parametrize("keep, kept", [(2, [5, 6]), (0, [1, 2, 3, 4, 5, 6])])
+def test_ckpt_keep_max(flags, tmp_path, run, keep, kept):
+    keeping = ["--ckpt_write_every", 1, "--ckpt_keep_max", keep]
+    assert run(*flags(*keeping, "--nsteps", 3))[0] == 0
+    assert run(*flags(*keeping, "--nsteps", 6, "--resume"))[0] == 0
+    found = sorted(int(path.stem[5:]) for path in (tmp_path / "out" / "checkpoints").glob("ckpt-*.index"))
+    assert found == kept
+
+
+@pytest.mark.parametrize("name, extension, image_format", [("r", ".png", "PNG"), ("r.JPG", ".jpg", "JPEG"),
+                                                           ("r.webp", ".webp", "WEBP"), ("r.tiff", ".tiff", "TIFF")])
+def test_extension_picks_the_format(flags, tmp_path, run, name, extension, image_format):
+    assert run(*flags("--nsteps", 1, output=tmp_path / "out" / name))[0] == 0
+    with Image.open(tmp_path / "out" / f"r_c_s_final{extension}") as image:
+        assert image.format == image_format and image.size == (64, 51) and image.mode == "RGB"
+
+
+def test_fresh_start_sets_the_earlier_run_aside(flags, tmp_path, run):
+    assert run(*flags("--nsteps", 2))[0] == 0
+    folder = tmp_path / "out"
+    log = (folder / "r_c_s_log.txt").read_bytes()
+    status, out, _ = run(*flags("--nsteps", 3))
+    assert status == 0 and "r_c_s_log.txt.previous" in out and "checkpoints.previous" in out
+    assert (folder / "r_c_s_log.txt.previous").read_bytes() == log
+    assert (folder / "checkpoints.previous" / "ckpt-2.index").is_file()
+    assert len(rows(folder / "r_c_s_log.txt")) == 3
+    assert run(*flags("--nsteps", 1))[0] == 0  # one generation is kept
+    assert (folder / "checkpoints.previous" / "ckpt-3.index").is_file()
+
+
+def test_resume_without_a_checkpoint_starts_fresh_and_says_so(flags, tmp_path, run):
+    status, out, _ = run(*flags("--nsteps", 1, "--resume"))
+    assert status == 0 and "No checkpoint in " in out and "starting fresh" in out
+
+
+def test_another_picture(flags, inputs, tmp_path, run):
+    """--resume refuses, a checkpoint that is named may branch, another shape is never taken."""
+    assert run(*flags("--nsteps", 2))[0] == 0
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in names(tmp_path / "out")}
+    (tmp_path / "other").mkdir()
+    picture(64, 72, seed=9).save(tmp_path / "other" / "s.png")
+    other = ["--style", tmp_path / "other" / "s.png"]
+    status, _, err = run(*flags("--nsteps", 4, "--resume", *other))
+    assert status == 2 and err.count("\n") == 1 and "style: s.png (SHA-256 " in err
+    status, _, err = run(*flags("--nsteps", 4, "--resume", "--image_size", 48))
+    assert status == 2 and err.count("\n") == 1 and "1 x 51 x 64 x 3" in err and "1 x 38 x 48 x 3" in err
+    checkpoint = tmp_path / "out" / "checkpoints" / "ckpt-2"
+    status, _, err = run(*flags("--nsteps", 4, "--resume_from", checkpoint, "--image_size", 48))
+    assert status == 2 and "1 x 38 x 48 x 3" in err
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in names(tmp_path / "out")} == before
+
+    branch = tmp_path / "branch" / "r.png"
+    status, out, err = run(*flags("--nsteps", 4, "--resume_from", checkpoint, "--tv_weight", 5, *other, output=branch))
+    assert status == 0 and err.count("\n") == 2 and "warning: style: s.png" in err
+    assert "warning: tv_weight: 300.0 in the checkpoint, 5.0 now" in err
+    log = branch.with_name("r_c_s_log.txt")
+    assert [int(row[0]) for row in rows(log)] == [3, 4]
+    assert "# Changed style: s.png" in log.read_text() and "# Changed tv_weight: 300.0" in log.read_text()
+
+
+def test_the_flags_win_over_the_checkpoint(flags, tmp_path, run):
+    """A learning rate given at a resume is the one that is used."""
+    assert run(*flags("--nsteps", 2))[0] == 0
+    status, _, err = run(*flags("--nsteps", 3, "--resume", "--adam_learning_rate", 0.02))
+    assert status == 0 and "adam_learning_rate: 0.01 in the checkpoint, 0.02 now" in err
+    alpha_eff = rows(tmp_path / "out" / "r_c_s_log.txt")[:, 6]
+    assert alpha_eff[2] > 1.5 * alpha_eff[1]
+
+
+def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
+    shutil.copytree(whole[0], tmp_path / "out")
+    checkpoints = tmp_path / "out" / "checkpoints"
+    data = checkpoints / "ckpt-12.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-1000])
+    flipped = checkpoints / "ckpt-8.data-00000-of-00001"
+    flipped.write_bytes(b"\x55" * flipped.stat().st_size)
+    status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
+    assert status == 0 and "ckpt-4 at step 4" in out
+    assert [re.search(r"warning: passed over .*ckpt-(\d+)'", line).group(1) for line in err.splitlines()] == ["12", "8"]
+    assert_same_run(tmp_path / "out", whole[0])
+
+    for index in checkpoints.glob("*.index"):
+        index.write_bytes(index.read_bytes()[:20])
+    before = names(tmp_path / "out")
+    status, out, err = run(*flags(*CADENCE, "--nsteps", 16, "--resume"))
+    assert status == 2 and "none of the 3 checkpoints" in err.splitlines()[-1]
+    assert names(tmp_path / "out") == before
+    status, out, err = run(*flags("--nsteps", 16, "--resume_from", checkpoints / "ckpt-12"))
+    assert status == 2 and err.count("\n") == 1 and "is damaged" in err
+
+
+def test_bfloat16_resumes_exactly_and_is_another_run(flags, tmp_path, run):
+    output = tmp_path / "whole" / "r.png"
+    assert run(*flags("--precision", "bfloat16", "--nsteps", 4, "--optim", output=output))[0] == 0
+    for nsteps in (2, 4):
+        assert run(*flags("--precision", "bfloat16", "--nsteps", nsteps, "--optim", "--resume"))[0] == 0
+    assert_same_run(tmp_path / "out", tmp_path / "whole")
+    assert rows(tmp_path / "out" / "r_c_s_log.txt")[0, 1] == 0
+    status, _, err = run(*flags("--nsteps", 6, "--resume"))
+    assert status == 2 and "precision: bfloat16 in the checkpoint, float32 now" in err
+    status, _, err = run(*flags("--nsteps", 6, "--resume_from", tmp_path / "out" / "checkpoints" / "ckpt-4"))
+    assert status == 0 and "precision: bfloat16" in err
+
+
+def test_imagenet_weights_out_of_reach(flags, tmp_path, run, nst, monkeypatch):
+    """Keras' download fails in one line that names the two other ways, and leaves nothing behind."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(nst, "IMAGENET_URL", "http://127.0.0.1:9/" + nst.IMAGENET_FILE)
+    status, _, err = run(*flags("--nsteps", 1, "--weights", "imagenet"))
+    assert status == 2 and err.count("\n") == 1 and "--weights hed" in err and "--weights FILE" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["saved.weights.h5", "legacy.h5"])
+def test_weights_file(flags, tmp_path, run, nst, name):
+    """A file with the hed weights gives what --weights hed gives; also as ImageNet's in Keras' cache."""
+    vgg19 = nst.keras.applications.VGG19(include_top=False, weights=None)
+    nst.set_hed_weights(vgg19, nst.find_weights("hed").path)
+    path = tmp_path / name
+    if name.startswith("saved"):
+        vgg19.save_weights(path)
+    else:
+        vgg19.save(path)  # Keras' legacy HDF5 format
+    assert run(*flags("--nsteps", 2))[0] == 0
+    assert run(*flags("--nsteps", 2, "--weights", path, output=tmp_path / "file" / "r.png"))[0] == 0
+    assert_same_run(tmp_path / "file", tmp_path / "out")
+
+
+def test_readme_names_every_flag(nst):
+    """A flag without a word in the README is a flag that nobody finds."""
+    readme = (ROOT / "README.md").read_text()
+    for action in nst.make_parser()._actions:
+        if action.dest != "help":
+            assert f"`--{action.dest}" in readme, action.dest
