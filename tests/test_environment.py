@@ -1,0 +1,97 @@
+"""What surrounds the command changes nothing: Keras' settings, the home folder, Python's flags, the streams.
+
+Each run takes two steps in a process of its own; all must give the bytes and the log rows of the plain one.
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SCRIPT, command, row_lines
+
+OUTPUT = Path("out") / "r.png"
+
+
+def run_flags(inputs: Path) -> list:
+    return ["--content", inputs / "c.png", "--style", inputs / "s.png", "--output", OUTPUT, "--weights", "hed",
+            "--image_size", "64", "--nsteps", "2"]
+
+
+def through_bash(line: str, inputs: Path, cwd: Path, env: dict, unset: tuple = ()) -> subprocess.CompletedProcess:
+    """Run a line of bash in which `run` is the command line; env and unset change the environment."""
+    words = shlex.join(map(str, [sys.executable, SCRIPT, *run_flags(inputs)]))
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    return subprocess.run(["bash", "-c", f"run() {{ {words}; }}\n{line}"], cwd=cwd, env={**kept, **env}, timeout=240,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def outcome(folder: Path) -> tuple:
+    """The final image and the log's rows of the run in a folder, and the names of all its files."""
+    out = folder / OUTPUT.parent
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*"))
+    return (out / "r_c_s_final.png").read_bytes(), row_lines(out / "r_c_s_log.txt"), names
+
+
+@pytest.fixture(scope="module")
+def plain(inputs, tmp_path_factory):
+    """The folder and the process of a run in an ordinary environment."""
+    folder = tmp_path_factory.mktemp("plain")
+    return folder, command(*run_flags(inputs), cwd=folder)
+
+
+def keras_settings(home: Path, text: str) -> str:
+    (home / ".keras").mkdir(parents=True)
+    (home / ".keras" / "keras.json").write_text(text)
+    (home / "keras.json").write_text(text)  # where KERAS_HOME = home is looked at
+    return str(home)
+
+
+def test_plain_run_is_sober(plain):
+    folder, result = plain
+    assert (result.returncode, result.stderr) == (0, "")
+    out = OUTPUT.parent
+    step = r"step {}/2  total \S+  content \S+  style \S+  tv \S+  \S+ s/step  \d:\d\d:\d\d left\n"
+    assert re.fullmatch(step.format(1) + step.format(2) + rf"Wrote {out}/r_c_s_final\.png\n *{out}/r_c_s_\*\.png .*\n"
+                        rf" *{out}/r_c_s_log\.txt\n *{out}/checkpoints/\nPlot the log with: gnuplot -c .*\n", result.stdout)
+    assert len(row_lines(folder / out / "r_c_s_log.txt")) == 2
+    assert list(folder.iterdir()) == [folder / out]  # and nothing beside its output
+
+
+def test_keras_settings_and_modules_lying_about(plain, inputs, tmp_path):
+    settings = json.dumps({"backend": "jax", "image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.1})
+    home = keras_settings(tmp_path / "home", settings)
+    work = tmp_path / "work"
+    work.mkdir()
+    for module in "numpy", "tensorflow", "keras", "PIL", "json":
+        (work / f"{module}.py").write_text("raise SystemExit('a module of the working folder was imported')\n")
+    result = command(*run_flags(inputs), cwd=work, env={
+        "KERAS_BACKEND": "jax", "HOME": home, "KERAS_HOME": home, "PYTHONOPTIMIZE": "2", "PYTHONHASHSEED": "7",
+        "TF_USE_LEGACY_KERAS": "1", "LC_ALL": "C", "COLUMNS": "x", "TERM": "dumb"})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert outcome(work) == outcome(plain[0])
+    assert (Path(home) / "keras.json").read_text() == settings  # Keras writes one of its own where it can
+
+
+def test_invalid_keras_settings_and_a_reader_that_leaves(plain, inputs, tmp_path):
+    """The pipe closes after the first line; the run must not."""
+    home = keras_settings(tmp_path / "home", json.dumps(
+        {"backend": "theano", "image_data_format": "sideways", "floatx": 7, "epsilon": "small"}))
+    work = tmp_path / "work"
+    work.mkdir()
+    result = through_bash("run | head -1; exit ${PIPESTATUS[0]}", inputs, work,
+                          {"KERAS_BACKEND": "theano", "KERAS_HOME": home}, unset=("HOME",))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.fullmatch(r"step 1/2  .*\n", result.stdout)
+    assert outcome(work) == outcome(plain[0])
+
+
+def test_no_streams_and_a_home_that_cannot_be_written(plain, inputs, tmp_path):
+    (tmp_path / "file").touch()
+    result = through_bash("run <&- >&- 2>&-", inputs, tmp_path, {"HOME": str(tmp_path / "file" / "home")}, unset=("KERAS_HOME",))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert outcome(tmp_path) == outcome(plain[0])

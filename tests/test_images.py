@@ -1,0 +1,498 @@
+"""Images in: every mode, orientation and colour profile, resizing, damaged files; and the log's reader.
+
+What is expected is computed here in float64 from the definition of each format.
+"""
+
+import io
+import re
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from conftest import picture
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+import neural_style_transfer as script
+from neural_style_transfer import UsageError, read_picture, resize, rows_up_to, to_8_bits, to_array
+
+RGB = picture(24, 18, seed=3)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """The pixels that read_picture makes of an image saved in a format, or of a file's bytes."""
+    def read(image, image_format="PNG", **options) -> np.ndarray:
+        path = tmp_path / "picture"
+        path.write_bytes(image if isinstance(image, bytes) else saved(image, image_format, **options))
+        rgb = read_picture("--content", str(path)).image
+        assert rgb.mode == "RGB"
+        return np.asarray(rgb, int)
+    return read
+
+
+def saved(image: Image.Image, image_format: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, image_format, **options)
+    return file.getvalue()
+
+
+def levels(fractions) -> np.ndarray:
+    return np.rint(np.clip(fractions, 0, 1) * 255).astype(int)
+
+
+def over_white(rgb, alpha) -> np.ndarray:
+    opacity = np.asarray(alpha, float)[..., np.newaxis] / 255
+    return np.rint(opacity * rgb + (1 - opacity) * 255)
+
+
+def close(pixels, expected, tolerance: int = 1) -> bool:
+    return pixels.shape == expected.shape and np.abs(pixels - expected).max() <= tolerance
+
+
+def png(width: int, height: int, depth: int, colour_type: int, rows: bytes, *chunks) -> bytes:
+    """A PNG byte by byte, for what Pillow does not write. rows: each with its filter byte."""
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(*c) for c in ((b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")))
+
+
+# --------------------------------------------------------------------------------- modes
+
+
+@pytest.mark.parametrize("image_format, options", [("PNG", {}), ("TIFF", {}), ("BMP", {}), ("PPM", {}), ("TGA", {}),
+                                                   ("WEBP", {"lossless": True}), ("JPEG2000", {"irreversible": False})])
+def test_rgb_is_read_bit_for_bit(read, image_format, options):
+    assert (read(RGB, image_format, **options) == np.asarray(RGB)).all()
+
+
+def test_alpha_is_laid_over_white(read):
+    alpha = np.random.default_rng(0).integers(0, 256, (18, 24), np.uint8)
+    alpha[0], alpha[1] = 0, 255
+    rgba = np.dstack([RGB, alpha])
+    grey = np.asarray(RGB.convert("L"))
+    for image_format in "PNG", "TIFF":
+        assert close(read(Image.fromarray(rgba), image_format), over_white(np.asarray(RGB), alpha))
+        pixels = read(Image.fromarray(np.dstack([grey, alpha])), image_format)
+        assert close(pixels, over_white(np.dstack([grey] * 3), alpha))
+        assert (pixels[0] == 255).all() and (pixels[1] == grey[1, :, np.newaxis]).all()
+
+
+def test_palette(read):
+    indices = np.random.default_rng(1).integers(0, 4, (5, 7), np.uint8)
+    colours = np.array([[255, 0, 0], [0, 200, 0], [10, 20, 30], [250, 250, 0]], np.uint8)
+    image = Image.fromarray(indices).convert("P")
+    image.putpalette(colours.ravel().tolist())
+    assert (read(image) == colours[indices]).all()
+    alphas = np.array([0, 128, 255, 77])  # an alpha for each colour
+    assert close(read(image, transparency=bytes(alphas.tolist())), over_white(colours[indices], alphas[indices]))
+    one_clear = np.array([255, 255, 0, 255])  # a single transparent colour
+    for image_format in "PNG", "GIF":
+        assert (read(image, image_format, transparency=2) == over_white(colours[indices], one_clear[indices])).all()
+
+
+def test_one_transparent_colour_without_a_palette(read):
+    rgb = np.array([[[1, 2, 3], [1, 2, 4], [90, 80, 70]]], np.uint8)
+    assert read(Image.fromarray(rgb), transparency=(1, 2, 3)).tolist() == [[[255] * 3, [1, 2, 4], [90, 80, 70]]]
+    grey = Image.fromarray(np.array([[0, 4, 150, 255]], np.uint8))
+    assert read(grey, transparency=4)[0, :, 0].tolist() == [0, 255, 150, 255]
+    sixteen = np.array([0, 1000, 40000, 65535], ">u2").tobytes()
+    assert read(png(4, 1, 16, 0, b"\0" + sixteen, (b"tRNS", struct.pack(">H", 1000))))[0, :, 0].tolist() == [0, 255, 156, 255]
+
+
+def test_grey_and_bilevel(read):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert (read(Image.fromarray(grey)) == grey[..., np.newaxis]).all()
+    bits = np.random.default_rng(2).integers(0, 2, (9, 11), np.uint8)
+    for image_format in "PNG", "TIFF", "BMP":
+        assert (read(Image.fromarray(bits * 255).convert("1"), image_format) == 255 * bits[..., np.newaxis]).all()
+
+
+def test_16_bit_grey_is_scaled_and_not_clipped(read):
+    values = np.arange(65536).reshape(256, 256)
+    exact = (values * 255 + 32767) // 65535  # round(value / 65535 * 255) in whole numbers; there are no ties
+    for image_format in "PNG", "TIFF":
+        assert (read(Image.fromarray(values.astype(np.uint16)), image_format) == exact[..., np.newaxis]).all()
+    big_endian = Image.frombytes("I;16B", (256, 256), values.astype(">u2").tobytes())
+    assert (read(big_endian, "TIFF") == exact[..., np.newaxis]).all()
+
+
+@pytest.mark.parametrize("brightest, white, kind", [
+    (65535, 65535, np.int32), (300, 65535, np.int32), (2**31 - 1, 2**31 - 1, np.int32), (70000, 2**31 - 1, np.int32),
+    (1, 1, np.float32), (0.25, 1, np.float32), (255, 255, np.float32), (65535, 65535, np.float32), (1e6, 2**31 - 1, np.float32)])
+def test_32_bit_grey_tiff(read, brightest, white, kind):
+    values = (np.linspace(-0.1, 1, 200).reshape(10, 20) * brightest).astype(kind)
+    pixels = read(Image.fromarray(values), "TIFF")
+    assert (pixels == levels(values.astype(np.float64) / white)[..., np.newaxis]).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_pixels_that_are_no_grey_levels_are_refused(read, value):
+    with pytest.raises(UsageError, match="--content: .*picture.*damaged"):
+        read(Image.fromarray(np.array([[0.5, value]], np.float32)), "TIFF")
+
+
+def test_cmyk(read):
+    inks = np.random.default_rng(3).integers(0, 256, (6, 8, 4), np.uint8)
+    inks[0, :4] = [[0, 0, 0, 0], [0, 0, 0, 255], [255, 0, 0, 0], [0, 0, 255, 0]]  # white, black, cyan, yellow
+    expected = levels((1 - inks[..., :3] / 255) * (1 - inks[..., 3:] / 255))
+    assert close(read(Image.fromarray(inks, "CMYK"), "TIFF"), expected)
+    flat = np.broadcast_to(np.array([200, 30, 90, 40], np.uint8), (16, 16, 4))  # JPEG keeps what is flat
+    expected = levels((1 - flat[..., :3] / 255) * (1 - flat[..., 3:] / 255))
+    assert close(read(Image.fromarray(flat, "CMYK"), "JPEG", quality=100), expected, 3)
+
+
+def test_ycbcr(read):
+    assert close(read(RGB, "JPEG", quality=100, subsampling=0), np.asarray(RGB), 4)
+    y, cb, cr = np.moveaxis(np.random.default_rng(4).integers(0, 256, (6, 8, 3)), -1, 0)
+    expected = np.dstack([y + 1.402 * (cr - 128), y - 0.344136 * (cb - 128) - 0.714136 * (cr - 128), y + 1.772 * (cb - 128)])
+    image = Image.fromarray(np.dstack([y, cb, cr]).astype(np.uint8), "YCbCr")
+    assert close(read(image, "TIFF"), levels(expected / 255))
+
+
+SRGB_TO_XYZ = np.array([[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169],
+                        [0.0139322, 0.0971045, 0.7141733]])  # the primaries of sRGB, adapted to the profiles' D50
+ADOBE_RGB_TO_XYZ = np.array([[0.6097559, 0.2052401, 0.1492240], [0.3111242, 0.6256560, 0.0632197],
+                             [0.0194811, 0.0608902, 0.7448387]])
+D50 = np.array([0.9642, 1.0, 0.8249])
+
+
+def srgb_levels(XYZ) -> np.ndarray:
+    """sRGB grey levels of CIE XYZ with a D50 white (..., 3)."""
+    linear = np.clip(XYZ @ np.linalg.inv(SRGB_TO_XYZ).T, 0, 1)
+    return levels(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
+
+
+def test_lab_tiff(read):
+    # Well inside sRGB: near its surface the colour library interpolates by several levels.
+    lightness, a, b = np.meshgrid([90, 130, 200], [-10, 0, 15], [-15, 0, 25], indexing="ij")
+    lab = np.stack([lightness.ravel(), a.ravel(), b.ravel()], -1)
+    data = saved(Image.fromarray(lab.astype(np.uint8)[np.newaxis], "LAB"), "TIFF")
+    assert lab.astype(np.uint8).tobytes() in data  # the format's coding: L * 2.55, and a and b signed
+    L = lab[:, 0] / 2.55
+    f = np.stack([(L + 16) / 116 + lab[:, 1] / 500, (L + 16) / 116, (L + 16) / 116 - lab[:, 2] / 200], -1)
+    XYZ = D50 * np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
+    assert close(read(data), srgb_levels(XYZ)[np.newaxis], 2)
+
+
+# ------------------------------------------------------------------------- orientation
+
+UPRIGHT = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
+           5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, -1),
+           7: lambda a: a[::-1, ::-1].swapaxes(0, 1), 8: np.rot90}  # EXIF 2.3, tag 0x0112
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation(read, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    expected = UPRIGHT[orientation](np.asarray(RGB, int))
+    assert (read(RGB, "PNG", exif=exif) == expected).all()
+    assert (read(RGB, "TIFF", exif=exif) == expected).all()
+    assert close(read(RGB, "JPEG", exif=exif, quality=100, subsampling=0), expected, 4)
+
+
+@pytest.mark.parametrize("image_format, options", [("PNG", {}), ("JPEG", {"quality": 100, "subsampling": 0}),
+                                                   ("WEBP", {"lossless": True})])
+def test_broken_exif_is_ignored(read, image_format, options):
+    """The pixels are whole, and every viewer shows them."""
+    exif = b"Exif\0\0no TIFF header" if image_format == "JPEG" else b"no TIFF header at all"
+    assert close(read(RGB, image_format, exif=exif, **options), np.asarray(RGB), 4)
+
+
+# ----------------------------------------------------------------------- colour profiles
+
+
+def profile(space: bytes, gamma: float, to_XYZ=None, name: str = "test") -> bytes:
+    """An ICC 2.4 display profile of "RGB " with the primaries in to_XYZ's columns, or of "GRAY"."""
+    def fixed(values) -> bytes:
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
+    tags = {b"desc": b"desc" + struct.pack(">II", 0, len(name) + 1) + name.encode() + bytes(1 + 11 + 67),
+            b"cprt": b"text\0\0\0\0none\0", b"wtpt": b"XYZ \0\0\0\0" + fixed(D50)}
+    if space == b"GRAY":
+        tags[b"kTRC"] = curve
+    else:
+        for colour, column in zip((b"r", b"g", b"b"), np.transpose(to_XYZ)):
+            tags[colour + b"XYZ"], tags[colour + b"TRC"] = b"XYZ \0\0\0\0" + fixed(column), curve
+    table, body = struct.pack(">I", len(tags)), b""
+    for tag, data in tags.items():
+        table += tag + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    header = struct.pack(">I4sI4s4s4s", 128 + len(table) + len(body), bytes(4), 0x02400000, b"mntr", space, b"XYZ ")
+    header += struct.pack(">6H4s28x", 2024, 1, 1, 0, 0, 0, b"acsp") + fixed(D50)
+    return header.ljust(128, b"\0") + table + body
+
+
+ADOBE_RGB = profile(b"RGB ", 563 / 256, ADOBE_RGB_TO_XYZ, "wide gamut")
+
+
+def from_adobe_rgb(rgb) -> np.ndarray:
+    return srgb_levels((np.asarray(rgb) / 255) ** (563 / 256) @ ADOBE_RGB_TO_XYZ.T)
+
+
+@pytest.mark.parametrize("image_format, options", [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True})])
+def test_wide_gamut_profile(read, image_format, options):
+    expected = from_adobe_rgb(RGB)
+    assert np.abs(expected - np.asarray(RGB)).max() > 20
+    assert close(read(RGB, image_format, icc_profile=ADOBE_RGB, **options), expected, 2)
+
+
+def test_profile_that_swaps_channels(read):
+    """No tolerance hides a matrix that is not applied."""
+    swapped = profile(b"RGB ", 563 / 256, SRGB_TO_XYZ[:, [2, 0, 1]])
+    expected = srgb_levels((np.asarray(RGB) / 255) ** (563 / 256) @ SRGB_TO_XYZ[:, [2, 0, 1]].T)
+    assert close(read(RGB, icc_profile=swapped), expected, 2)
+
+
+def test_profile_of_a_transparent_or_palette_or_turned_image(read):
+    alpha = np.random.default_rng(5).integers(0, 256, (18, 24), np.uint8)
+    expected = over_white(from_adobe_rgb(RGB), alpha)
+    assert close(read(Image.fromarray(np.dstack([RGB, alpha])), icc_profile=ADOBE_RGB), expected, 2)
+    palette = RGB.quantize(16)
+    assert close(read(palette, icc_profile=ADOBE_RGB), from_adobe_rgb(palette.convert("RGB")), 2)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert close(read(RGB, icc_profile=ADOBE_RGB, exif=exif), np.rot90(from_adobe_rgb(RGB), -1), 2)
+
+
+def test_grey_profile(read):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    expected = srgb_levels((grey[..., np.newaxis] / 255) ** 1.8 * D50)
+    gamma_1_8 = profile(b"GRAY", 1.8)
+    assert close(read(Image.fromarray(grey), icc_profile=gamma_1_8), expected, 2)
+    opaque = np.dstack([grey, np.full_like(grey, 255)])
+    assert close(read(Image.fromarray(opaque), icc_profile=gamma_1_8), expected, 2)
+
+
+def test_grey_profile_does_not_take_the_colours_of_an_rgb_image(read):
+    """A program that colours a grey picture may leave its profile in; it is then of the wrong kind."""
+    assert (read(RGB, icc_profile=profile(b"GRAY", 1.8)) == np.asarray(RGB)).all()
+
+
+@pytest.mark.parametrize("broken", [b"no profile", bytes(128), ADOBE_RGB[:200], ADOBE_RGB.replace(b"acsp", b"xxxx"),
+                                    ADOBE_RGB.replace(b"rTRC", b"xTRC"), ADOBE_RGB.replace(b"RGB XYZ", b"CMYKXYZ")],
+                         ids=["text", "zeros", "truncated", "signature", "without a curve", "other space"])
+def test_broken_profile_is_ignored(read, broken):
+    assert (read(RGB, icc_profile=broken) == np.asarray(RGB)).all()
+
+
+def test_srgb_profile_leaves_the_pixels_bit_for_bit(read):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    every_level = np.random.default_rng(6).permutation(np.arange(768) % 256).reshape(16, 16, 3).astype(np.uint8)
+    assert (read(Image.fromarray(every_level), icc_profile=srgb) == every_level).all()
+
+
+def test_linear_profile_is_not_taken_for_srgb_by_its_name(read):
+    """GIMP and darktable call theirs so."""
+    linear = profile(b"RGB ", 1.0, SRGB_TO_XYZ, "Linear sRGB")
+    assert close(read(RGB, icc_profile=linear), srgb_levels(np.asarray(RGB) / 255 @ SRGB_TO_XYZ.T), 2)
+
+
+# ------------------------------------------------------------------------------ frames
+
+
+@pytest.mark.parametrize("image_format, options", [("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})])
+def test_first_frame(tmp_path, image_format, options):
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    first, *others = [Image.new("RGB", (20, 16), colour) for colour in colours]
+    path = tmp_path / "frames"
+    path.write_bytes(saved(first, image_format, save_all=True, append_images=others, **options))
+    result = read_picture("--style", str(path))
+    assert result.frames == 3
+    assert (np.asarray(result.image) == colours[0]).all()
+
+
+# ---------------------------------------------------------------------- size and arrays
+
+
+@pytest.mark.parametrize("size", [(64, 48), (48, 64), (64, 64), (64, 1)])
+def test_image_of_the_right_size_is_left_bit_for_bit(size):
+    image = picture(*size, seed=7)
+    assert (np.asarray(resize(image, 64)) == np.asarray(image)).all()
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(16, 400))
+@settings(deadline=None, max_examples=60)
+def test_resize_keeps_the_ratio(width, height, image_size):
+    new = resize(Image.new("RGB", (width, height), (10, 200, 77)), image_size)
+    assert max(new.size) == image_size
+    exact = min(width, height) * image_size / max(width, height)
+    assert abs(min(new.size) - max(1, exact)) <= 0.5
+    assert (new.width >= new.height) == (width >= height) or new.width == new.height
+    assert (np.asarray(new) == (10, 200, 77)).all()
+
+
+def test_resize_interpolates_and_averages():
+    ramp = Image.fromarray(np.tile(np.arange(0, 240, 4, dtype=np.uint8), (40, 1))).convert("RGB")
+    large = np.asarray(resize(ramp, 120), float)[:, 8:-8]
+    expected = ((np.arange(120) + 0.5) / 2 - 0.5)[8:-8] * 4  # the ramp at the centres of the new pixels
+    assert np.abs(large - expected[:, np.newaxis]).max() <= 1
+    checks = Image.fromarray((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)).convert("RGB")
+    assert np.abs(np.asarray(resize(checks, 16), float)[2:-2, 2:-2] - 127.5).max() <= 4  # no aliasing
+
+
+def test_arrays():
+    array = to_array(RGB)
+    assert array.dtype == np.float32 and array.shape == (1, 18, 24, 3)
+    assert (array == (np.asarray(RGB) / 255).astype(np.float32)[np.newaxis]).all()
+    every_level = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, 2)
+    array = to_array(Image.fromarray(every_level))
+    assert array.min() == 0 and array.max() == 1
+    assert to_8_bits(array).dtype == np.uint8 and (to_8_bits(array)[0] == every_level).all()
+
+
+@given(st.floats(-2, 2, width=32))
+def test_8_bits_are_the_nearest_grey_level(value):
+    level = int(to_8_bits(np.full((1, 1, 3), value, np.float32))[0, 0, 0])
+    assert abs(level - 255 * min(max(value, 0), 1)) <= 0.5 + 1e-4
+
+
+# ---------------------------------------------------------------------- damaged files
+
+WHOLE = {"PNG": saved(RGB, "PNG"), "palette PNG": saved(RGB.quantize(8), "PNG"), "JPEG": saved(RGB, "JPEG"),
+         "progressive JPEG": saved(RGB, "JPEG", progressive=True), "GIF": saved(RGB, "GIF"),
+         "animated GIF": saved(RGB, "GIF", save_all=True, append_images=[RGB.rotate(90)]),
+         "TIFF": saved(RGB, "TIFF"), "LZW TIFF": saved(RGB, "TIFF", compression="tiff_lzw"),
+         "16-bit TIFF": saved(Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20)), "TIFF"),
+         "float TIFF": saved(Image.fromarray(np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)), "TIFF"),
+         "WebP": saved(RGB, "WEBP"), "BMP": saved(RGB, "BMP"), "JPEG 2000": saved(RGB, "JPEG2000"),
+         "PNG with a profile": saved(RGB, "PNG", icc_profile=ADOBE_RGB), "ICO": saved(RGB, "ICO")}
+MAGICS = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF\0\1\0\0WEBPVP8 ", b"BM",
+          b"P6 4 4 255\n", b"P7\n", b"8BPS\0\1", b"\0\0\1\0", b"qoif", b"\0\0\0\x0cjP  \r\n\x87\n", b"\x0a\5\1\x08", b"icns"]
+
+
+@st.composite
+def damaged(draw) -> bytes:
+    data = bytearray(WHOLE[draw(st.sampled_from(list(WHOLE)))])
+    if draw(st.booleans()):
+        del data[draw(st.integers(0, len(data) - 1)):]
+    for bit in draw(st.lists(st.integers(0, max(0, 8 * len(data) - 1)), max_size=8)):
+        if data:
+            data[bit // 8] ^= 1 << bit % 8
+    return bytes(data)
+
+
+def check_that_it_is_read_or_refused(path, data: bytes) -> None:
+    path.write_bytes(data)
+    try:
+        result = read_picture("--content", str(path))
+    except UsageError as error:
+        assert str(error).startswith("--content: ") and "\n" not in str(error)
+    else:
+        assert result.image.mode == "RGB" and min(result.image.size) >= 1
+        assert np.asarray(result.image).shape == (result.image.height, result.image.width, 3)
+
+
+@pytest.fixture
+def small_pictures_only(monkeypatch):
+    """A flipped bit may ask for gigapixels: the limit is tested just as well lower down."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300_000)
+
+
+FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@given(data=damaged())
+@settings(FUZZ, max_examples=500)
+def test_damaged_image_is_read_or_refused(tmp_path, small_pictures_only, data):
+    check_that_it_is_read_or_refused(tmp_path / "picture", data)
+
+
+@given(magic=st.sampled_from(MAGICS), data=st.binary(max_size=200))
+@settings(FUZZ, max_examples=300)
+def test_random_bytes_are_read_or_refused(tmp_path, small_pictures_only, magic, data):
+    check_that_it_is_read_or_refused(tmp_path / "picture", magic + data)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_fuzzed_images_are_readable_when_whole(read, name):
+    assert read(WHOLE[name]).size > 0
+
+
+# -------------------------------------------------------------------- the log's reader
+
+COLUMN_LINE = script.column_line(optim=False)
+
+
+def log_row(step: int) -> str:
+    return "  ".join([str(step)] + [f"{value:.8e}" for value in np.random.default_rng(step).uniform(1e-9, 1e9, 7)]) + "\n"
+
+
+def is_row(line: str) -> bool:
+    step, *numbers = line.split() or [""]
+    return (re.fullmatch("[0-9]{1,6}", step) is not None and len(numbers) in (7, 9)
+            and all(re.fullmatch(r"-?([0-9]\.[0-9]{8}e[+-][0-9]{2,3}|inf|nan)", number) for number in numbers))
+
+
+def check_kept(text: str, step: int, log_every: int) -> list:
+    """What holds of any text: kept lines are its own, steps rise and stay within `step`, reading again keeps all."""
+    kept = rows_up_to(text, step, log_every)
+    lines = iter(re.findall(r"[^\n]*\n", text))
+    assert all(line in lines for line in kept)  # in the order of the text
+    steps = [int(line.split()[0]) for line in kept if not line.startswith("#")]
+    assert all(is_row(line) for line in kept if not line.startswith("#"))
+    assert all(a < b for a, b in zip(steps, steps[1:]))
+    assert all(t <= step for t in steps)
+    assert rows_up_to("".join(kept), step, log_every) == kept
+    return kept
+
+
+anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=30)  # surrogates stand for odd bytes
+fragments = st.one_of(anything, st.sampled_from([COLUMN_LINE, "# Step ", "#", "\n", "# a remark\n", "\0", "\r\n", "1  ", "nan"]),
+                      st.integers(0, 1_200_000).map(log_row))
+
+
+@given(st.lists(fragments, max_size=25).map("".join), st.integers(0, 1_000_000), st.integers(0, 20))
+@settings(deadline=None, max_examples=400)
+def test_any_text_may_stand_where_the_log_was(text, step, log_every):
+    check_kept(text, step, log_every)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=300)
+def test_a_damaged_log_keeps_all_its_intact_rows(data):
+    log_every, last = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 40))
+    step = data.draw(st.integers(0, 45))
+    # As a run writes it: the cadence, then the last step whatever that is.
+    steps = [t for t in range(1, last + 1) if t % log_every == 0 or t == last]
+    lines = [log_row(t) for t in steps]
+    damaged_at = data.draw(st.sets(st.integers(0, len(lines) - 1), max_size=5))
+    for i in damaged_at:
+        start, end = sorted((data.draw(st.integers(0, len(lines[i]) - 1)), data.draw(st.integers(0, len(lines[i]) - 1))))
+        lines[i] = lines[i][:start] + data.draw(anything) + lines[i][end:]  # its end of line is left
+        assume(not any(is_row(part) for part in lines[i].split("\n")))  # no reader can tell a changed digit
+    remarks = ["# Neural style transfer\n", COLUMN_LINE]
+    kept = check_kept("".join(remarks + lines), step, log_every)
+    expected = [log_row(t) for i, t in enumerate(steps) if i not in damaged_at
+                and (t < step or t == step and t % log_every == 0)]
+    assert [line for line in kept if not line.startswith("#")] == expected
+    assert kept[:2] == remarks
+
+
+@given(st.integers(0, 3000), st.integers(0, 12))
+@settings(deadline=None)
+def test_a_cut_log_keeps_all_but_the_cut_line(length, step):
+    text = ("# Command: x\n" + COLUMN_LINE + "".join(map(log_row, range(1, 11))))[:length]
+    kept = check_kept(text, step, 1)
+    whole = re.findall(".*\n", text)
+    assert kept == (whole[:2 + step] if COLUMN_LINE in whole else [])
+
+
+def test_rows_made_anew_after_a_crash_are_read_once():
+    """A run killed after row 5 and resumed at checkpoint 3 by a program that only appends."""
+    text = COLUMN_LINE + "".join(map(log_row, [1, 2, 3, 4, 5])) + "# Resumed\n" + "".join(map(log_row, [4, 5, 6]))
+    assert [int(line.split()[0]) for line in check_kept(text, 6, 1) if line[0] != "#"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_remarks_past_the_cut_go_with_their_rows():
+    """They would speak of steps that the log no longer holds."""
+    header, remark = ["# Command: x\n", COLUMN_LINE], "# Finished\n"
+    text = "".join(header + [log_row(1), "# step 2: a remark\n", log_row(2), log_row(3), remark, log_row(4), remark])
+    assert check_kept(text, 2, 1) == header + [log_row(1), "# step 2: a remark\n", log_row(2)]
+    assert check_kept(text, 3, 1) == header + [log_row(1), "# step 2: a remark\n", log_row(2), log_row(3), remark]

@@ -1,0 +1,161 @@
+"""Interrupts, kills, full disks, second runs: nothing lost, nothing unclear."""
+
+import os
+import re
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import SCRIPT, command, row_lines, rows
+from soak import soak
+
+ENDLESS = ["--nsteps", "100000", "--save_every", "0", "--ckpt_write_every", "7"]
+
+
+def started(words, rows_wanted=5, **options) -> subprocess.Popen:
+    """A run in the background that has logged a few rows."""
+    process = subprocess.Popen([sys.executable, str(SCRIPT), *words], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    log = os.path.join(os.path.dirname(words[words.index("--output") + 1]), "r_c_s_log.txt")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if os.path.exists(log) and sum(line[0] != "#" for line in open(log)) >= rows_wanted:
+            return process
+        time.sleep(0.02)
+    process.kill()
+    raise AssertionError(process.communicate())
+
+
+@pytest.mark.parametrize("signum, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, signum, status):
+    process = started(flags(*ENDLESS, "--optim", "--resume_from", "nowhere")[:-2])
+    process.send_signal(signum)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert err.count("\n") == 1, err
+    said = re.fullmatch(r"neural_style_transfer.py: stopped after step (\d+); to continue: (.*)\n", err)
+    t, words = int(said.group(1)), shlex.split(said.group(2))
+    folder = tmp_path / "out"
+    assert (folder / "checkpoints" / f"ckpt-{t}.index").is_file()
+    assert rows(folder / "r_c_s_log.txt")[-1, 0] == t
+    assert f"# Interrupted after step {t} ({signum.name})" in (folder / "r_c_s_log.txt").read_text()
+    assert not list(folder.glob(".*")) and not list(folder.glob("*final*"))
+
+    words[words.index("100000")] = str(t + 2)  # the very command, to an end
+    assert words[0] == "python" and words[-1] == "--resume"
+    result = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True)
+    assert result.returncode == 0 and f"at step {t}." in result.stdout and result.stderr == ""
+    whole = command(*flags("--nsteps", t + 2, "--save_every", 0, "--ckpt_write_every", 7, "--optim",
+                           output=tmp_path / "whole" / "r.png"))
+    assert whole.returncode == 0
+    assert row_lines(folder / "r_c_s_log.txt") == row_lines(tmp_path / "whole" / "r_c_s_log.txt")
+    assert (folder / "r_c_s_final.png").read_bytes() == (tmp_path / "whole" / "r_c_s_final.png").read_bytes()
+
+
+def test_a_signal_before_the_first_step_leaves_nothing(flags, tmp_path):
+    process = subprocess.Popen([sys.executable, str(SCRIPT), *flags(*ENDLESS)], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err and not (tmp_path / "out").exists()
+
+
+def test_a_second_sigint_kills_at_once(flags, tmp_path):
+    process = started(flags(*ENDLESS, "--image_size", 512), rows_wanted=1)  # steps take seconds
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT and "Traceback" not in err
+
+
+def test_a_second_run_into_the_same_output(flags, tmp_path):
+    first = started(flags(*ENDLESS))
+    try:
+        second = command(*flags("--nsteps", 2))
+        assert second.returncode == 2 and second.stderr.count("\n") == 1
+        assert "another run is writing to" in second.stderr
+        done = len(row_lines(tmp_path / "out" / "r_c_s_log.txt"))
+        time.sleep(1)
+        assert first.poll() is None and len(row_lines(tmp_path / "out" / "r_c_s_log.txt")) > done
+    finally:
+        first.kill()
+        first.communicate()
+    third = command(*flags("--nsteps", 2))  # a dead run leaves no lock behind
+    assert third.returncode == 0, third.stderr
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_short_soak(tmp_path):
+    counts = soak(kills=3, seed=5, folder=tmp_path)
+    assert counts["kills"] == 3
+
+
+def limited(limit, size):
+    return lambda: resource.setrlimit(limit, (size, size))
+
+
+def test_writing_fails_in_mid_run(flags, tmp_path):
+    """A limit on the size of files stands in for a full disk: checkpoints of a larger image do not fit."""
+    small = flags("--nsteps", 2, "--ckpt_write_every", 1)
+    assert command(*small).returncode == 0
+    folder = tmp_path / "out"
+    size = max(path.stat().st_size for path in (folder / "checkpoints").iterdir())
+    before = row_lines(folder / "r_c_s_log.txt")
+    result = command(*small, "--nsteps", "9", "--resume", preexec_fn=limited(resource.RLIMIT_FSIZE, size - 1000))
+    assert result.returncode == 1
+    assert re.fullmatch(r"neural_style_transfer.py: error: cannot write the checkpoint '.*ckpt-3': .*\n", result.stderr), result.stderr
+    assert row_lines(folder / "r_c_s_log.txt")[:2] == before
+    assert not list((folder / "checkpoints").glob("*temp*"))
+    result = command(*small, "--nsteps", "4", "--resume")
+    assert result.returncode == 0 and "ckpt-2 at step 2" in result.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"), reason="only root mounts")
+@pytest.mark.parametrize("size, what", [("300k", "checkpoint"), ("40k", "(picture|log|png)")])
+def test_a_full_disk(flags, tmp_path, size, what):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        result = command(*flags("--nsteps", 5, "--ckpt_write_every", 1, "--save_every", 1, output=disk / "out" / "r.png"))
+        assert result.returncode == 1
+        assert result.stderr.count("\n") == 1 and "no space left" in result.stderr, result.stderr
+        log = disk / "out" / "r_c_s_log.txt"
+        assert not log.exists() or log.read_text() == "" or log.read_text().endswith("\n")
+        assert not list(disk.rglob("*.tmp")) and not list(disk.rglob("*temp*"))
+        if size == "300k":
+            subprocess.run(["mount", "-o", "remount,size=9m", disk], check=True)
+            result = command(*flags("--nsteps", 6, "--ckpt_write_every", 1, "--resume", output=disk / "out" / "r.png"))
+            assert result.returncode == 0 and re.search(r"Resuming from .*ckpt-\d at step \d", result.stdout), result
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_loss_that_is_not_finite(flags, tmp_path):
+    result = command(*flags("--nsteps", 9, "--content_weight", 1e20, "--save_every", 1, "--ckpt_write_every", 1))
+    assert result.returncode == 1
+    assert re.fullmatch(r"neural_style_transfer.py: error: step (\d+) is not finite .*--content_weight 1e\+20 .*"
+                        r"last good checkpoint: .*\n", result.stderr), result.stderr
+    t = int(re.search(r"step (\d+)", result.stderr).group(1))
+    folder = tmp_path / "out"
+    assert 1 < t and rows(folder / "r_c_s_log.txt")[-1, 0] == t - 1
+    assert not (folder / f"r_c_s_{t:06d}.png").exists() and not (folder / "r_c_s_final.png").exists()
+    assert not (folder / "checkpoints" / f"ckpt-{t}.index").exists()
+    assert (folder / "checkpoints" / f"ckpt-{t - 1}.index").exists()
+
+
+def test_out_of_memory(flags, tmp_path):
+    result = command(*flags("--nsteps", 2, "--image_size", 4096), preexec_fn=limited(resource.RLIMIT_AS, 7 << 30))
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        "neural_style_transfer.py: error: out of memory at --image_size 4096; try a smaller one"), result.stderr
+    assert "Traceback" not in result.stderr
