@@ -29,8 +29,10 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -289,6 +291,7 @@ def without_chatter() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+            del os.environ["TF_CPP_MIN_LOG_LEVEL"]  # TensorFlow has read it; processes started later have not asked for it
             held.seek(0)
             for line in held.read().decode(errors="replace").splitlines():
                 if not chatter.match(line):
@@ -1164,6 +1167,10 @@ def say(text: str) -> None:
         silence_stdout()
 
 
+def on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def silence_stdout() -> None:
     """Send what is still to be printed nowhere, also what Python flushes at its end."""
     devnull = os.open(os.devnull, os.O_WRONLY)
@@ -1210,7 +1217,7 @@ class Progress:
         self.start, self.nsteps = start, nsteps
         self.began = time.monotonic()
         self.bar = None
-        if sys.stdout is not None and sys.stdout.isatty():
+        if on_terminal():
             columns = shutil.get_terminal_size().columns
             self.losses = ("total", "content", "style", "tv")[:max(1, (columns - 42) // 19)]  # one line must do
             say(f"Steps {start + 1} to {nsteps}; losses in millions.")
@@ -1242,7 +1249,8 @@ class SignalWatch:
     """While entered, SIGINT, SIGTERM and SIGHUP end the run in good order.
 
     Until the first step they raise Interrupted at once; while `running`, at the next check(), which
-    comes after each step and before each Hessian-vector product. A second SIGINT kills at once.
+    comes after each step and before each Hessian-vector product. A second SIGINT ends the process at
+    once: Python's own handlers wait for TensorFlow to return, so a thread listens for it.
     """
 
     def __init__(self):
@@ -1255,17 +1263,32 @@ class SignalWatch:
             signum = getattr(signal, name, None)  # Windows has no SIGHUP; nohup ignores it
             if signum is not None and not (name == "SIGHUP" and signal.getsignal(signum) == signal.SIG_IGN):
                 self.previous[signum] = signal.signal(signum, self.handle)
+        self.receiver, self.sender = socket.socketpair()
+        self.sender.setblocking(False)
+        self.previous_descriptor = signal.set_wakeup_fd(self.sender.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self.listen, daemon=True).start()
         return self
 
     def __exit__(self, *_):
+        signal.set_wakeup_fd(self.previous_descriptor)
+        self.sender.close()  # which ends the thread
         for signum, handler in self.previous.items():
             signal.signal(signum, handler)
 
     def handle(self, signum: int, _) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.received = self.received or signum
         if not self.running:
             raise Interrupted(signum)
+
+    def listen(self) -> None:
+        interrupts = 0
+        with self.receiver:
+            while signals := self.receiver.recv(16):
+                interrupts += signals.count(signal.SIGINT)
+                if interrupts > 1:
+                    os._exit(128 + signal.SIGINT)
+                if interrupts and self.running and on_terminal():
+                    say("\nStopping after this step; Ctrl-C again stops at once.")
 
     def check(self) -> None:
         if self.received:

@@ -21,8 +21,8 @@ from PIL import Image
 
 from conftest import SCRIPT, picture, row_lines
 
-RUN = ["--weights", "hed", "--image_size", "48", "--nsteps", "40", "--save_every", "5", "--ckpt_write_every", "3",
-       "--optim", "--optim_every", "4", "--ckpt_keep_max", "3"]
+RUN = ["--weights", "hed", "--image_size", "48", "--nsteps", "30", "--save_every", "5", "--ckpt_write_every", "3",
+       "--optim", "--optim_every", "6", "--ckpt_keep_max", "3"]
 
 
 def start(inputs: Path, output: Path, *more) -> subprocess.Popen:
