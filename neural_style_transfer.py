@@ -824,13 +824,17 @@ def save_image(path: Path, pixels: np.ndarray) -> None:
     write_atomically(path, lambda file: image.save(file, image_format, **IMAGE_FORMATS[extension]))
 
 
+def previous_name(path: Path) -> Path:
+    return path.with_name(path.name + ".previous")
+
+
 def set_aside(files: OutputFiles) -> list:
     """Move an earlier run's log and checkpoints to .previous names; returns (old, new) of each."""
     moved = []
     for path in (files.log, files.checkpoints):
         if not path.exists():
             continue
-        previous = path.with_name(path.name + ".previous")
+        previous = previous_name(path)
         try:
             if previous.is_dir():
                 shutil.rmtree(previous)
@@ -970,6 +974,16 @@ def log_header(args: argparse.Namespace, content: Picture, style: Picture, weigh
     ]
 
 
+def computes_bfloat16() -> bool:
+    """Whether the device multiplies in bfloat16, as far as the system tells."""
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    try:
+        return bool(re.search(r"\b(avx512_bf16|amx_bf16)\b", Path("/proc/cpuinfo").read_text()))
+    except OSError:
+        return True
+
+
 def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -1013,7 +1027,8 @@ def same(saved, present) -> bool:
 class State:
     """Everything that an exact continuation needs, and its checkpoints."""
 
-    def __init__(self, x_c: np.ndarray, args: argparse.Namespace):
+    def __init__(self, x_c: np.ndarray, args: argparse.Namespace, belongs_to: Optional[dict] = None):
+        self.belongs_to = belongs_to  # from identity()
         self.x = tf.Variable(x_c)  # float32 (1, H, W, 3)
         self.optimizer = keras.optimizers.Adam(args.adam_learning_rate, args.adam_beta_1, args.adam_beta_2,
                                                args.adam_epsilon)
@@ -1021,6 +1036,7 @@ class State:
         self.about = tf.Variable("", dtype=tf.string)  # the step and the identity, as JSON
         self.lipschitz = None
         self.manager = None
+        self.last_saved = None  # the newest checkpoint's prefix
 
     def checkpoint(self):
         parts = {"image": self.x, "optimizer": self.optimizer, "about": self.about}
@@ -1036,6 +1052,7 @@ class State:
         learning_rate = float(self.optimizer.learning_rate)
         self.checkpoint().restore(str(prefix)).expect_partial()
         self.optimizer.learning_rate = learning_rate
+        self.last_saved = prefix
 
     def manage(self, folder: Path, keep_max: int) -> None:
         """From now on save to `folder`, keeping its `keep_max` latest checkpoints (0: all)."""
@@ -1049,15 +1066,14 @@ class State:
                                                   checkpoint_name=CHECKPOINT_NAME)
         self.keep_max = keep_max
 
-    def save(self, t: int, belongs_to: dict) -> Path:
-        self.about.assign(json.dumps({"step": t, **belongs_to}))
+    def save(self, t: int) -> None:
+        self.about.assign(json.dumps({"step": t, **self.belongs_to}))
         try:
-            saved = Path(self.manager.save(checkpoint_number=t))
+            self.last_saved = Path(self.manager.save(checkpoint_number=t))
             if self.keep_max:  # the manager deletes by a pattern, which fails where the folder's name holds [ or *
-                for _, old in find_checkpoints(saved.parent)[self.keep_max:]:
+                for _, old in find_checkpoints(self.last_saved.parent)[self.keep_max:]:
                     for part in old.parent.glob(f"{old.name}.*"):
                         part.unlink(missing_ok=True)
-            return saved
         except (tf.errors.OpError, OSError) as error:
             prefix = Path(self.manager.directory, f"{CHECKPOINT_NAME}-{t}")
             with contextlib.suppress(OSError):
@@ -1314,8 +1330,11 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
         start_tensorflow()
         weights = weights or download_imagenet()
         x_c, x_s = (to_array(resize(picture.image, args.image_size)) for picture in (content, style))
+        if args.precision == "bfloat16" and not computes_bfloat16():
+            complain(f"{PROGRAM}: warning: --precision bfloat16: this processor has neither AVX512_BF16 nor AMX; "
+                     "float32 may be faster")
         belongs_to = identity(args, content, style, weights, x_c.shape)
-        state, start, prefix, changes = State(x_c, args), 0, None, []
+        state, start, prefix, changes = State(x_c, args, belongs_to), 0, None, []
         if prefixes:
             prefix, about = choose_checkpoint(args, prefixes)
             changes = check_identity(args, prefix, about, belongs_to)
@@ -1341,14 +1360,13 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}.")
             save_image(files.final, state.x.numpy())  # a run killed at its very end may not have it
             return
-        log, last_saved = open_run(args, files, state, prefix, start, changes, belongs_to,
-                                   log_header(args, content, style, weights, x_c.shape))
+        log = open_run(args, files, state, start, changes, log_header(args, content, style, weights, x_c.shape))
         save_image(files.style, x_s)
         save_image(files.snapshot(0), x_c)
         watch.running = True
         with out_of_memory_told(args, x_c.shape):
             step = make_step(objective, state.x, state.optimizer)
-            transfer(args, files, state, step, start, last_saved, belongs_to, log, watch)
+            transfer(args, files, state, step, start, log, watch)
     say_what_was_written(files)
 
 
@@ -1363,14 +1381,14 @@ def check_size(flag: str, picture: Picture, image_size: int) -> None:
         complain(f"{PROGRAM}: warning: {flag}: {quoted(picture.path)} has {picture.frames} frames; the first is used")
 
 
-def open_run(args, files: OutputFiles, state: State, prefix: Optional[Path], start: int, changes: list,
-             belongs_to: dict, header: list) -> tuple:
-    """Prepare the output folder: what was there is continued or set aside, never destroyed.
-
-    Returns the open log and the newest checkpoint (None when fresh).
-    """
-    remove_leftovers(files)
+def open_run(args, files: OutputFiles, state: State, start: int, changes: list, header: list) -> Log:
+    """Prepare the output folder and open the log: what was there is continued or set aside, never destroyed."""
+    prefix = state.last_saved
     own = prefix is not None and prefix.parent.resolve() == files.checkpoints.resolve()
+    if prefix is not None and prefix.parent.resolve() == previous_name(files.checkpoints).resolve() and files.checkpoints.exists():
+        raise UsageError(f"{quoted(prefix)} would be replaced by the run in {quoted(files.checkpoints)}; "
+                         f"rename {quoted(prefix.parent)} or choose another --output")
+    remove_leftovers(files)
     rewound = own and args.resume_from and find_checkpoints(files.checkpoints)[0][0] > start
     kept = rows_up_to(read_log(files.log), start, args.log_every) if own else []
     if not own or rewound:
@@ -1389,19 +1407,18 @@ def open_run(args, files: OutputFiles, state: State, prefix: Optional[Path], sta
         log.start(header + remarks)
     state.manage(files.checkpoints, args.ckpt_keep_max)
     if prefix and (not own or rewound):
-        prefix = state.save(start, belongs_to)  # so that --resume finds it here from now on
-    return log, prefix
+        state.save(start)  # so that --resume finds it here from now on
+    return log
 
 
-def transfer(args, files: OutputFiles, state: State, step: Callable, start: int, last_saved: Optional[Path],
-             belongs_to: dict, log: Log, watch: SignalWatch) -> None:
+def transfer(args, files: OutputFiles, state: State, step: Callable, start: int, log: Log, watch: SignalWatch) -> None:
     """Run the steps that are left; log, show and save what each one hands over."""
     began, t = time.monotonic(), start
     progress = Progress(start, args.nsteps)
 
-    def save_checkpoint() -> Path:
+    def save_checkpoint() -> None:
         log.sync()
-        return state.save(t, belongs_to)
+        state.save(t)
 
     def timing() -> str:
         elapsed = time.monotonic() - began
@@ -1411,7 +1428,7 @@ def transfer(args, files: OutputFiles, state: State, step: Callable, start: int,
         for row in optimise(step, state.lipschitz, start, args.nsteps):
             if not row.finite:
                 log.remark(f"Stopped: step {row.step} is not finite")
-                raise RunError(not_finite(args, row, last_saved))
+                raise RunError(not_finite(args, row, state.last_saved))
             t = row.step
             if due(t, args.log_every) or t == args.nsteps:
                 log.row(row)
@@ -1419,15 +1436,15 @@ def transfer(args, files: OutputFiles, state: State, step: Callable, start: int,
             if due(t, args.save_every):
                 save_image(files.snapshot(t), state.x.numpy())
             if due(t, args.ckpt_write_every) or t == args.nsteps:
-                last_saved = save_checkpoint()
+                save_checkpoint()
             watch.check()
     except Interrupted as signalled:
         progress.close()
-        if t > start and (last_saved is None or last_saved.name != f"{CHECKPOINT_NAME}-{t}"):
-            last_saved = save_checkpoint()
+        if t > start and (state.last_saved is None or state.last_saved.name != f"{CHECKPOINT_NAME}-{t}"):
+            save_checkpoint()
         if t < args.nsteps:
             log.remark(f"Interrupted after step {t} ({signal.Signals(signalled.signum).name}), {now()}: {timing()}")
-            complain(f"{PROGRAM}: stopped after step {t}; to continue: {resume_command(args, last_saved)}")
+            complain(f"{PROGRAM}: stopped after step {t}; to continue: {resume_command(args, state.last_saved)}")
             raise
     except RunError:
         progress.close()

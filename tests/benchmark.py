@@ -87,7 +87,7 @@ def tutorial(size: int):
     vgg = keras.applications.VGG19(include_top=False, weights=None)
     nst.set_hed_weights(vgg, nst.find_weights("hed").path)
     vgg.trainable = False
-    extractor = keras.Model([vgg.input], [vgg.get_layer(name).output for name in nst.STYLE_LAYERS + nst.CONTENT_LAYERS])
+    extractor = keras.Model(vgg.input, [vgg.get_layer(name).output for name in nst.STYLE_LAYERS + nst.CONTENT_LAYERS])
 
     def gram(maps):
         summed = tf.linalg.einsum("bijc,bijd->bcd", maps, maps)

@@ -179,6 +179,33 @@ def test_unconverged_estimates_are_marked_and_carried(flags, tmp_path, run):
     assert L[0] == L[1] and L[2] == L[3] and L[0] != L[2]
 
 
+def test_the_objective_flags_reach_the_log(flags, tmp_path, run, nst):
+    """Row 1, from the pictures that were saved: other weights, sums and the other total variation."""
+    other = ["--content_weight", 2, "--style_weight", 3e-6, "--tv_weight", 5, "--loss_reduction", "sum", "--tv_form", "anisotropic"]
+    assert run(*flags("--nsteps", 2, *other))[0] == 0
+    x_c, x_s = (np.asarray(Image.open(tmp_path / "out" / f"r_c_s_{what}.png"), np.float32)[None] / 255 for what in ("000000", "style"))
+    phi = nst.vgg19_features(nst.find_weights("hed"))
+
+    def grams(x):
+        maps = phi(x)
+        F = [maps[layer].numpy().astype(np.float64).reshape(-1, maps[layer].shape[-1]) for layer in nst.STYLE_LAYERS]
+        return [f.T @ f / len(f) for f in F]
+
+    style = 3e-6 / 5 * sum(((a - b) ** 2).sum() for a, b in zip(grams(x_c), grams(x_s)))
+    tv = 5 * sum(np.abs(np.diff(x_c.astype(np.float64), axis=axis)).sum() for axis in (1, 2))
+    first, second = rows(tmp_path / "out" / "r_c_s_log.txt")
+    np.testing.assert_allclose(first[1:5], [0, style, tv, style + tv], rtol=1e-4)
+    assert second[1] > 0
+
+
+def test_the_optimiser_flags_reach_adam(nst):
+    words = ["--adam_learning_rate", "0.03", "--adam_beta_1", "0.7", "--adam_beta_2", "0.95", "--adam_epsilon", "1e-5"]
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", *words])
+    adam = nst.State(np.zeros((1, 16, 16, 3), np.float32), args).optimizer
+    assert float(adam.learning_rate) == pytest.approx(0.03)
+    assert (adam.beta_1, adam.beta_2, adam.epsilon) == (0.7, 0.95, 1e-5)
+
+
 def test_cadences(flags, tmp_path, run):
     """Off the cadence, the last step still has its row, checkpoint and picture; a longer run drops the row."""
     cadence = ["--save_every", 0, "--ckpt_write_every", 0, "--log_every", 2]
@@ -221,6 +248,19 @@ def test_fresh_start_sets_the_earlier_run_aside(flags, tmp_path, run):
     assert len(rows(folder / "r_c_s_log.txt")) == 3
     assert run(*flags("--nsteps", 1))[0] == 0  # one generation is kept
     assert (folder / "checkpoints.previous" / "ckpt-3.index").is_file()
+
+
+def test_going_back_to_the_run_that_was_set_aside(flags, whole, tmp_path, run):
+    """Not in its own place, as long as that would destroy it; elsewhere it goes on exactly."""
+    shutil.copytree(whole[0] / "checkpoints", tmp_path / "out" / "checkpoints.previous")
+    shutil.copytree(whole[0] / "checkpoints", tmp_path / "out" / "checkpoints")
+    back = ["--ckpt_in", tmp_path / "out" / "checkpoints.previous"]
+    before = names(tmp_path / "out")
+    status, _, err = run(*flags(*CADENCE, "--nsteps", 13, *back))
+    assert status == 2 and err.count("\n") == 1 and "would be replaced" in err
+    assert names(tmp_path / "out") == before
+    assert run(*flags(*CADENCE, "--nsteps", 13, *back, output=tmp_path / "new" / "r.png"))[0] == 0
+    assert rows(tmp_path / "new" / "r_c_s_log.txt")[0, 0] == 13
 
 
 def test_resume_without_a_checkpoint_starts_fresh_and_says_so(flags, tmp_path, run):
