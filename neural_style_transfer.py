@@ -795,6 +795,9 @@ def remove_leftovers(files: OutputFiles) -> None:
         path.unlink(missing_ok=True)
     for path in files.checkpoints.glob("*temp*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for data in files.checkpoints.glob(f"{CHECKPOINT_NAME}-*.data-*"):  # its index comes last and goes first
+        if not data.with_suffix(".index").exists():
+            data.unlink(missing_ok=True)
 
 
 def glob_escape(name: str) -> str:

@@ -128,6 +128,7 @@ def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run):
     log.write_text(log.read_text() + "10  0.0")  # cut off in the middle of a row
     (tmp_path / "out" / "r_c_s_000012.png.tmp").write_text("left by a dead run")
     (tmp_path / "out" / "checkpoints" / "ckpt-12_temp").mkdir()
+    (tmp_path / "out" / "checkpoints" / "ckpt-3.data-00000-of-00001").write_text("being deleted")
     (tmp_path / "out" / "checkpoints" / "checkpoint").write_bytes(b"\xff garbage")
     assert run(*flags(*CADENCE, "--nsteps", 12, "--resume"))[0] == 0
     assert_same_run(tmp_path / "out", whole[0])
