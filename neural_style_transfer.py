@@ -12,7 +12,7 @@ Run it from a terminal; the README says what every flag and every output file me
         --style style_files/s1.png --output output_files/c1_s1/result.png
 
 The file follows the data: images, TensorFlow, features, losses, the optimiser step, the Lipschitz
-estimate, output files, the log, checkpoints, the terminal, the run, the command line.
+estimate, optimisation, output files, the log, checkpoints, the terminal, the run, the command line.
 """
 
 import argparse
@@ -72,6 +72,11 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signum: int):
         super().__init__(signum)
         self.signum = signum
+
+
+def due(t: int, every: int) -> bool:
+    """Whether step t is one of every `every`; 0 turns it off."""
+    return every > 0 and t % every == 0
 
 
 # ---------------------------------------------------------------------------------- images
@@ -501,8 +506,8 @@ def total_variation_loss(x, form: str):
     """
     if form == "anisotropic":
         return tf.image.total_variation(x)[0]
-    dx = tf.pad(x[:, 1:] - x[:, :-1], [[0, 0], [0, 1], [0, 0], [0, 0]])
-    dy = tf.pad(x[:, :, 1:] - x[:, :, :-1], [[0, 0], [0, 0], [0, 1], [0, 0]])
+    dx = tf.pad(x[:, :, 1:] - x[:, :, :-1], [[0, 0], [0, 0], [0, 1], [0, 0]])
+    dy = tf.pad(x[:, 1:] - x[:, :-1], [[0, 0], [0, 1], [0, 0], [0, 0]])
     return tf.reduce_sum(tf.sqrt(dx * dx + dy * dy + TV_EPSILON**2) - TV_EPSILON)
 
 
@@ -538,7 +543,7 @@ def effective_learning_rate(optimizer):
     v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015).
     Returns float32 of the image's shape, in units of x per unit of gradient.
     """
-    iteration, alpha, _, v = optimizer.variables
+    iteration, alpha, _, v = optimizer.variables  # Keras' order: step, learning rate, first and second moment
     v_hat = v / (1.0 - tf.pow(tf.constant(optimizer.beta_2, tf.float32), tf.cast(iteration, tf.float32)))
     return alpha / (tf.sqrt(v_hat) + optimizer.epsilon)
 
@@ -601,8 +606,8 @@ def dominant_eigenpair(product: Callable, start: np.ndarray, tol: float, max_ite
     """The eigenvalue of largest magnitude of a symmetric H, by power iteration with Rayleigh-Ritz.
 
     Plain power iteration keeps only its last iterate; here lambda and v are the best that the span
-    of the last iterates holds (Parlett, The Symmetric Eigenvalue Problem, ch. 11-13), which takes a
-    third of the products. It stops when the residual r = |H v - lambda v| is at most `tol` |lambda|:
+    of the last iterates holds (Parlett, The Symmetric Eigenvalue Problem, ch. 11-13), which takes
+    fewer products to the same residual. It stops when the residual r = |H v - lambda v| is at most `tol` |lambda|:
     for symmetric H an eigenvalue then lies within r of lambda (and the error is about r^2 / gap).
     A small change of lambda from one iterate to the next would prove nothing where eigenvalues
     lie close.
@@ -653,7 +658,8 @@ class LipschitzEstimate:
         self.value = tf.Variable(math.nan, dtype=tf.float64)  # the last L; NaN: none yet
 
     def due(self, t: int) -> bool:
-        return (t - 1) % self.every == 0 or math.isnan(self.value.numpy())
+        """At the first step, at every `every`-th, as logs and snapshots are, and where there is no L yet."""
+        return t == 1 or due(t, self.every) or math.isnan(self.value.numpy())
 
     def update(self) -> Eigenpair:
         def product(v: np.ndarray) -> np.ndarray:
@@ -793,7 +799,7 @@ def remove_leftovers(files: OutputFiles) -> None:
     """Remove what a run that was killed had not finished writing."""
     for path in files.folder.glob(f"{glob_escape(files.base)}_*{TEMPORARY}"):
         path.unlink(missing_ok=True)
-    for path in files.checkpoints.glob("*temp*"):
+    for path in (*files.checkpoints.glob(f"{CHECKPOINT_NAME}-*temp*"), *files.checkpoints.glob("checkpoint.tmp*")):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for data in files.checkpoints.glob(f"{CHECKPOINT_NAME}-*.data-*"):  # its index comes last and goes first
         if not data.with_suffix(".index").exists():
@@ -891,7 +897,7 @@ class Log:
         self.write("  ".join([str(row.step)] + [f"{number:.8e}" for number in numbers]))
         if row.estimate and not row.estimate.converged:
             self.remark(f"step {row.step}: L has not converged after {row.estimate.products} products, "
-                        f"residual {row.estimate.residual:.2e}")
+                        f"residual {row.estimate.residual / row.L:.1%} of L")
 
     def remark(self, text: str) -> None:
         self.write(f"# {text}")
@@ -1166,8 +1172,9 @@ def check_identity(args: argparse.Namespace, prefix: Path, about: dict, belongs_
     differences = {key: f"{key}: {about.get(key)} in the checkpoint, {value} now"
                    for key, value in belongs_to.items() if not same(about.get(key), value)}
     if "image shape" in differences:
-        raise UsageError(f"{quoted(prefix)} is of another image: {differences['image shape']}; "
-                         "resume with the content and --image_size it was made with")
+        pictures = [differences[key] for key in ("content", "style", "image shape") if key in differences]
+        raise UsageError(f"{quoted(prefix)} is of another image ({'; '.join(pictures)}); "
+                         "resume with the content and --image_size it was made with, or choose another --output")
     others = [differences[key] for key in ("content", "style", "weights", "precision") if key in differences]
     if others and not (args.resume_from or args.ckpt_in):
         raise UsageError(f"--resume: {quoted(prefix)} belongs to another run ({'; '.join(others)}); choose another "
@@ -1234,25 +1241,28 @@ class Progress:
 
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps = start, nsteps
-        self.began = time.monotonic()
+        self.began = None  # the end of the first step, which compiles
         self.bar = None
         if on_terminal():
             columns = shutil.get_terminal_size().columns
-            self.losses = ("total", "content", "style", "tv")[:max(1, (columns - 42) // 19)]  # one line must do
+            self.losses = ("total", "style", "content", "tv")[:max(1, (columns - 42) // 19)]  # one line must do
             say(f"Steps {start + 1} to {nsteps}; losses in millions.")
-            self.bar = keras.utils.Progbar(nsteps - start, width=10, stateful_metrics=self.losses)
+            self.bar = keras.utils.Progbar(nsteps - start, width=10, stateful_metrics=("step", *self.losses))
 
     def update(self, row: Row) -> None:
         done, left = row.step - self.start, self.nsteps - row.step
+        self.began = self.began or time.monotonic()
         if self.bar:
             try:
-                self.bar.update(done, [(name, getattr(row, name) / 1e6) for name in self.losses])
+                step = [("step", row.step)] if self.start else []  # the bar counts from the resume on
+                self.bar.update(done, step + [(name, getattr(row, name) / 1e6) for name in self.losses])
             except OSError:
                 silence_stdout()
         elif done == 1 or left == 0 or row.step * 20 // self.nsteps > (row.step - 1) * 20 // self.nsteps:
-            pace = (time.monotonic() - self.began) / done
+            pace = (time.monotonic() - self.began) / (done - 1) if done > 1 else None
             say(f"step {row.step}/{self.nsteps}  total {row.total:.4e}  content {row.content:.4e}  "
-                f"style {row.style:.4e}  tv {row.tv:.4e}  {pace:.2f} s/step  {duration(pace * left)} left")
+                f"style {row.style:.4e}  tv {row.tv:.4e}"
+                + (f"  {pace:.2f} s/step  {duration(pace * left)} left" if pace else ""))
 
     def close(self) -> None:
         if self.bar and self.bar._seen_so_far < self.bar.target:
@@ -1330,6 +1340,7 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
     prefixes = checkpoints_to_resume(args, files)
 
     with claimed(files.folder):
+        say("Starting TensorFlow ...")
         start_tensorflow()
         weights = weights or download_imagenet()
         x_c, x_s = (to_array(resize(picture.image, args.image_size)) for picture in (content, style))
@@ -1360,7 +1371,7 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
             complain(f"{PROGRAM}: warning: {change}")
 
         if start >= args.nsteps:
-            say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}.")
+            say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; give more to go on.")
             save_image(files.final, state.x.numpy())  # a run killed at its very end may not have it
             return
         log = open_run(args, files, state, start, changes, log_header(args, content, style, weights, x_c.shape))
@@ -1445,6 +1456,8 @@ def transfer(args, files: OutputFiles, state: State, step: Callable, start: int,
         progress.close()
         if t > start and (state.last_saved is None or state.last_saved.name != f"{CHECKPOINT_NAME}-{t}"):
             save_checkpoint()
+        if t > start:  # to be looked at; the run that goes on replaces it
+            save_image(files.final, state.x.numpy())
         if t < args.nsteps:
             log.remark(f"Interrupted after step {t} ({signal.Signals(signalled.signum).name}), {now()}: {timing()}")
             complain(f"{PROGRAM}: stopped after step {t}; to continue: {resume_command(args, state.last_saved)}")
@@ -1456,15 +1469,13 @@ def transfer(args, files: OutputFiles, state: State, step: Callable, start: int,
     log.remark(f"Finished, {now()}: {timing()}")
 
 
-def due(t: int, every: int) -> bool:
-    """Whether step t is one of every `every`; 0 turns it off."""
-    return every > 0 and t % every == 0
-
-
 def not_finite(args: argparse.Namespace, row: Row, last_saved: Optional[Path]) -> str:
-    largest = max(("content_weight", "style_weight", "tv_weight"),
-                  key=lambda name: abs(value) if math.isfinite(value := getattr(row, name.split("_")[0])) else math.inf)
-    return (f"step {row.step} is not finite (total loss {row.total:.3g}); most likely --{largest} {getattr(args, largest):g} "
+    """What to say of a row that is not finite; the largest term is the first suspect."""
+    terms = {"content_weight": row.content, "style_weight": row.style, "tv_weight": row.tv}
+    for flag, loss in terms.items():
+        terms[flag] = loss if math.isfinite(loss) else math.inf
+    flag = max(terms, key=terms.get)
+    return (f"step {row.step} is not finite (total loss {row.total:.3g}); most likely --{flag} {getattr(args, flag):g} "
             f"or --adam_learning_rate {args.adam_learning_rate:g} is too large; last good checkpoint: {last_saved or 'none'}")
 
 
@@ -1499,8 +1510,10 @@ def available_memory() -> float:
         if limit != resource.RLIM_INFINITY:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             available = min(available, limit - pages * resource.getpagesize())
-        group = Path("/sys/fs/cgroup")  # of a container or batch job
-        available = min(available, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+        group = Path("/sys/fs/cgroup")  # of a container; its page cache can be given back
+        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / "memory.current").read_text()) - int(statistics["inactive_file"]) - int(statistics["active_file"])
+        available = min(available, int((group / "memory.max").read_text()) - used)
     return available
 
 
@@ -1517,7 +1530,8 @@ def resume_command(args: argparse.Namespace, last_saved: Optional[Path]) -> str:
 
 
 def command_line(words: list) -> str:
-    return " ".join(map(shell_quote, ["python", sys.argv[0] or PROGRAM, *words]))
+    """The words behind the Python and the script that were started, as a shell takes them."""
+    return " ".join(map(shell_quote, [sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words]))
 
 
 def say_what_was_written(files: OutputFiles) -> None:
@@ -1584,9 +1598,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="longest side both images are resized to")
 
     add = parser.add_argument_group("objective: L = alpha L_content + beta L_style + tau L_TV").add_argument
-    add("--content_weight", type=number(float, 0, weight), default=1e4, metavar="ALPHA", help="alpha")
-    add("--style_weight", type=number(float, 0, weight), default=0.01, metavar="BETA", help="beta")
-    add("--tv_weight", type=number(float, 0, weight), default=300.0, metavar="TAU", help="tau, total variation")
+    add("--content_weight", type=number(float, 0, weight), default=1e4, metavar="ALPHA",
+        help="alpha: higher keeps more of the content's structure")
+    add("--style_weight", type=number(float, 0, weight), default=0.01, metavar="BETA",
+        help="beta: higher brings out more of the style's texture")
+    add("--tv_weight", type=number(float, 0, weight), default=300.0, metavar="TAU", help="tau: higher is smoother")
     add("--loss_reduction", choices=("mean", "sum"), default="mean",
         help="of the squared differences of a layer; the default weights are made for the mean")
     add("--tv_form", choices=("isotropic", "anisotropic"), default="isotropic",
@@ -1612,12 +1628,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--ckpt_keep_max", type=number(int, 0, steps), default=5, metavar="N", help="keep the N latest checkpoints; 0: all")
 
     add = parser.add_argument_group("resuming").add_argument
-    add("--resume", action="store_true", help="go on from the newest checkpoint of this output, if there is one")
-    add("--resume_from", metavar="CKPT", help="go on from this checkpoint (overrides --resume)")
-    add("--ckpt_in", metavar="FOLDER", help="go on from the newest checkpoint in this folder, writing to --output")
+    add("--resume", action="store_true", default=argparse.SUPPRESS, help="go on from the newest checkpoint of this output, if there is one")
+    add("--resume_from", metavar="CKPT", default=argparse.SUPPRESS, help="go on from this checkpoint (overrides --resume)")
+    add("--ckpt_in", metavar="FOLDER", default=argparse.SUPPRESS,
+        help="go on from the newest checkpoint in this folder, writing to --output")
 
     add = parser.add_argument_group("diagnostics").add_argument
-    add("--optim", action="store_true",
+    add("--optim", action="store_true", default=argparse.SUPPRESS,
         help="estimate and log the Lipschitz constant L of the gradient (largest eigenvalue of the Hessian)")
     add("--optim_every", type=number(int, 1, steps), default=1, metavar="N", help="estimate L every N steps")
     add("--optim_tol", type=number(float, 1e-5, 0.5), default=1e-2, metavar="TOL",
@@ -1629,7 +1646,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def parse_arguments(words: list) -> argparse.Namespace:
     """The checked flags; `words` and `command` hold the command line itself. Raises UsageError."""
-    args = make_parser().parse_args(words)
+    absent = argparse.Namespace(resume=False, resume_from=None, ckpt_in=None, optim=False)  # -h shows no default for these
+    args = make_parser().parse_args(words, absent)
     args.words, args.command = words, command_line(words)
     if args.resume_from and args.ckpt_in:
         raise UsageError("--resume_from and --ckpt_in both say where to resume from; give one of them")
@@ -1651,7 +1669,7 @@ def main(words: Optional[list] = None) -> int:
         complain(f"{PROGRAM}: error: {error}")
         return 2 if isinstance(error, UsageError) else 1
     except Interrupted as signalled:
-        return 128 + signalled.signum
+        return 128 + signalled.signum  # once there is something to tell, transfer() has told it
     return 0
 
 
