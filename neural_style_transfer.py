@@ -1628,14 +1628,16 @@ def make_parser() -> argparse.ArgumentParser:
     add("--ckpt_keep_max", type=number(int, 0, steps), default=5, metavar="N", help="keep the N latest checkpoints; 0: all")
 
     add = parser.add_argument_group("resuming").add_argument
-    add("--resume", action="store_true", default=argparse.SUPPRESS, help="go on from the newest checkpoint of this output, if there is one")
-    add("--resume_from", metavar="CKPT", default=argparse.SUPPRESS, help="go on from this checkpoint (overrides --resume)")
+    add("--resume", action="store_true", default=argparse.SUPPRESS,
+        help="go on from the newest checkpoint of this output, if there is one (default: start fresh)")
+    add("--resume_from", metavar="CKPT", default=argparse.SUPPRESS,
+        help="go on from this checkpoint; overrides --resume (default: none)")
     add("--ckpt_in", metavar="FOLDER", default=argparse.SUPPRESS,
-        help="go on from the newest checkpoint in this folder, writing to --output")
+        help="go on from the newest checkpoint in this folder, writing to --output (default: none)")
 
     add = parser.add_argument_group("diagnostics").add_argument
     add("--optim", action="store_true", default=argparse.SUPPRESS,
-        help="estimate and log the Lipschitz constant L of the gradient (largest eigenvalue of the Hessian)")
+        help="estimate and log the Lipschitz constant L of the gradient, the largest eigenvalue of the Hessian (default: off)")
     add("--optim_every", type=number(int, 1, steps), default=1, metavar="N", help="estimate L every N steps")
     add("--optim_tol", type=number(float, 1e-5, 0.5), default=1e-2, metavar="TOL",
         help="stop at a residual |Hv - lambda v| of TOL |lambda|")

@@ -94,8 +94,8 @@ def test_a_second_run_into_the_same_output(flags, tmp_path):
 
 
 def test_short_soak(tmp_path):
-    counts = soak(kills=3, seed=5, folder=tmp_path)
-    assert counts["kills"] == 3
+    counts = soak(kills=2, seed=5, folder=tmp_path)
+    assert counts["kills"] == 2
 
 
 def limited(limit, size):
