@@ -47,8 +47,10 @@ def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, signum, status):
     assert f"# Interrupted after step {t} ({signum.name})" in (folder / "r_c_s_log.txt").read_text()
     assert not list(folder.glob(".*")) and (folder / "r_c_s_final.png").is_file()
 
-    words[words.index("100000")] = str(t + 2)  # the very command, to an end
     assert words[-1] == "--resume"
+    if signum == signal.SIGTERM:  # what follows is the same for both
+        return
+    words[words.index("100000")] = str(t + 2)  # the very command, to an end
     result = subprocess.run(words, capture_output=True, text=True)
     assert result.returncode == 0 and f"at step {t}." in result.stdout and result.stderr == ""
     whole = command(*flags("--nsteps", t + 2, "--save_every", 0, "--ckpt_write_every", 7, "--optim",
