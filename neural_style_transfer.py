@@ -102,7 +102,8 @@ def read_picture(flag: str, name: str) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata and of large pictures
         try:
-            with stderr_discarded(), Image.open(io.BytesIO(data)) as image:
+            # libtiff and Pillow's logger write of damaged files on stderr
+            with open(os.devnull, "wb") as nowhere, stderr_into(nowhere), Image.open(io.BytesIO(data)) as image:
                 frames = getattr(image, "n_frames", 1)
                 image.seek(0)
                 rgb = to_rgb(image)
@@ -117,19 +118,6 @@ def read_picture(flag: str, name: str) -> Picture:
         except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
             raise UsageError(f"{flag}: {quoted(name)} is damaged ({one_line(error)}); give a whole image file") from None
     return Picture(path, len(data), hashlib.sha256(data).hexdigest(), rgb, frames)
-
-
-@contextlib.contextmanager
-def stderr_discarded() -> Iterator[None]:
-    """Keep libtiff and Pillow's logger from writing of damaged files on stderr."""
-    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 2)
-    os.close(devnull)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 def read_input(flag: str, path: Path) -> bytes:
@@ -288,14 +276,11 @@ def without_chatter() -> Iterator[None]:
                          r"|E\d{4} .*(cuInit: (UNKNOWN|CUDA_ERROR_NO_DEVICE|INTERNAL)|Unable to register cu)")
     if sys.stderr is not None:
         sys.stderr.flush()
-    stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
         try:
-            yield
+            with stderr_into(held):
+                yield
         finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
             del os.environ["TF_CPP_MIN_LOG_LEVEL"]  # TensorFlow has read it; processes started later have not asked for it
             held.seek(0)
             for line in held.read().decode(errors="replace").splitlines():
@@ -1211,6 +1196,18 @@ def complain(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def stderr_into(file) -> Iterator[None]:
+    """Send stderr, also that of C libraries, to an open file."""
+    stderr = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
 def quoted(name) -> str:
     """A file name for a message: one printable line, whatever is in it."""
     return repr(os.fspath(name))
@@ -1354,7 +1351,8 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
             changes = check_identity(args, prefix, about, belongs_to)
             start = about["step"]
 
-        with out_of_memory_told(args, x_c.shape):
+        check_memory(args, x_c.shape)
+        with out_of_memory_told(args):
             phi = vgg19_features(weights, args.precision)
             objective = make_objective(phi, x_c, x_s, args)
             if args.optim:
@@ -1378,7 +1376,7 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
         save_image(files.style, x_s)
         save_image(files.snapshot(0), x_c)
         watch.running = True
-        with out_of_memory_told(args, x_c.shape):
+        with out_of_memory_told(args):
             step = make_step(objective, state.x, state.optimizer)
             transfer(args, files, state, step, start, log, watch)
     say_what_was_written(files)
@@ -1483,21 +1481,28 @@ BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500}  # of the image, held by a
 BYTES_PER_PIXEL_OPTIM = 3900  # by a Hessian-vector product
 
 
-@contextlib.contextmanager
-def out_of_memory_told(args: argparse.Namespace, shape: tuple) -> Iterator[None]:
-    """Turn running out of memory into a RunError that says what helps.
+def out_of_memory(args: argparse.Namespace) -> str:
+    return f"out of memory at --image_size {args.image_size}; try a smaller one: half of it takes a quarter of the memory"
 
-    On a CPU the system kills a process that takes more than there is, or TensorFlow crashes: what is
-    sure not to fit is refused before it is tried.
+
+def check_memory(args: argparse.Namespace, shape: tuple) -> None:
+    """Raise RunError if a step is sure not to fit, before anything of it is allocated.
+
+    On a CPU the system kills a process that takes more than there is, or TensorFlow crashes.
     """
-    message = f"out of memory at --image_size {args.image_size}; try a smaller one: half of it takes a quarter of the memory"
     needed = math.prod(shape[:3]) * (BYTES_PER_PIXEL_OPTIM if args.optim else BYTES_PER_PIXEL[args.precision])
-    if not tf.config.list_physical_devices("GPU") and 0.8 * needed > available_memory():
-        raise RunError(f"{message} (about {needed / 1e9:.1f} GB, {available_memory() / 1e9:.1f} GB are available)")
+    available = available_memory()
+    if not tf.config.list_physical_devices("GPU") and 0.8 * needed > available:
+        raise RunError(f"{out_of_memory(args)} (about {needed / 1e9:.1f} GB, {available / 1e9:.1f} GB are available)")
+
+
+@contextlib.contextmanager
+def out_of_memory_told(args: argparse.Namespace) -> Iterator[None]:
+    """Turn running out of memory into a RunError that says what helps."""
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
-        raise RunError(message) from None
+        raise RunError(out_of_memory(args)) from None
 
 
 def available_memory() -> float:
