@@ -139,9 +139,9 @@ do for [k=2:9] {
     set style line k linetype k linecolor rgb word(". #0072B2 #E69F00 #009E73 #000000 #56B4E9 #0072B2 #D55E00 #CC79A7", k) \
         linewidth (k == 5 ? 5 : 2.5) pointtype int(word(". 7 5 9 13 11 7 9 7", k)) pointsize (k == 5 ? 1.8 : 1.3)
 }
-array names[9] = ["", "content", "style", "TV", "total", "min", "mean", "max", dumb ? alpha." max * L" : ""]
+array names[9] = ["", "content", "style", "TV", "total", "min", "mean", dumb ? alpha." max" : "max", dumb ? alpha." max * L" : ""]
 array curves[3] = ["5 2 3 4", "8 7 6", "9"]  # in the order of drawing: the total is close to its largest part
-array labels[3] = [dumb ? "loss" : "loss (weighted)", dumb ? alpha : "learning rate ".alpha, dumb ? "" : alpha." max × L"]
+array labels[3] = [dumb ? "loss" : "loss (weighted)", dumb ? "" : "learning rate ".alpha, dumb ? "" : alpha." max × L"]
 
 set xrange [first - (first == last) : last + (first == last)]
 set xtics nomirror format ""
