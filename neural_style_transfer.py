@@ -251,6 +251,8 @@ def start_tensorflow() -> None:
             if home is not None:
                 os.environ["KERAS_HOME"] = home
         tf, keras = tensorflow, keras_module
+        # It would make one AddN of a tree of sums again, see gradient().
+        tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -473,13 +475,13 @@ def squared_distance(a, b, reduction: str):
 def content_loss(phi_x: dict, phi_c: dict, reduction: str):
     """L_content = 1/|L_c| sum_l |phi_l(x) - phi_l(x_c)|_F^2, a float32 scalar."""
     terms = [squared_distance(tf.cast(phi_x[layer], tf.float32), phi_c[layer], reduction) for layer in CONTENT_LAYERS]
-    return tf.add_n(terms) / len(CONTENT_LAYERS)
+    return tf.reduce_mean(tf.stack(terms))
 
 
 def style_loss(phi_x: dict, G_s: dict, reduction: str):
     """L_style = 1/|L_s| sum_l |G_l(x) - G_l(x_s)|_F^2, a float32 scalar."""
     terms = [squared_distance(gram_matrix(phi_x[layer]), G_s[layer], reduction) for layer in STYLE_LAYERS]
-    return tf.add_n(terms) / len(STYLE_LAYERS)
+    return tf.reduce_mean(tf.stack(terms))
 
 
 def total_variation_loss(x, form: str):
@@ -514,12 +516,23 @@ def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argpar
         content = alpha * content_loss(phi_x, phi_c, args.loss_reduction)
         style = beta * style_loss(phi_x, G_s, args.loss_reduction)
         tv = tau * total_variation_loss(x, args.tv_form)
-        return tf.stack([content, style, tv, content + style + tv])
+        terms = tf.stack([content, style, tv])
+        return tf.concat([terms, [tf.reduce_sum(terms)]], axis=0)
 
     return objective
 
 
 # ---------------------------------------------------------------------- the optimiser step
+
+
+def gradient(y, x, v=None):
+    """grad y of the scalar y with respect to the tensor x; with v, J^T v of a y of v's shape.
+
+    For compiled functions. Where x, or what is computed from it, is used more than twice, TensorFlow
+    sums the contributions by one AddN, in an order that depends on which of them is free first:
+    the last bits would differ from run to run. A tree of sums of two has one result only.
+    """
+    return tf.gradients(y, x, v, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE)[0]
 
 
 def effective_learning_rate(optimizer):
@@ -543,10 +556,10 @@ def make_step(objective: Callable, x, optimizer) -> Callable:
 
     @tf.function
     def step():
-        with tf.GradientTape() as tape:
-            losses = objective(x)
-            L = losses[-1]
-        optimizer.apply([tape.gradient(L, x)], [x])
+        x_t = tf.identity(x)  # the tensor in the variable
+        losses = objective(x_t)
+        L = losses[-1]
+        optimizer.apply([gradient(L, x_t)], [x])
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in (losses, x, optimizer.variables[3])])
         x.assign(tf.clip_by_value(x, 0.0, 1.0))
         alpha_eff = effective_learning_rate(optimizer)
@@ -568,11 +581,9 @@ def make_hessian_vector_product(objective: Callable, x) -> Callable:
 
     @tf.function
     def hessian_vector_product(v):
-        with tf.GradientTape() as outer:
-            with tf.GradientTape() as inner:
-                L = objective(x)[-1]
-            gradient = inner.gradient(L, x)
-        return outer.gradient(gradient, x, output_gradients=v)
+        x_t = tf.identity(x)
+        L = objective(x_t)[-1]
+        return gradient(gradient(L, x_t), x_t, v)
 
     return hessian_vector_product
 
@@ -951,7 +962,7 @@ def log_header(args: argparse.Namespace, content: Picture, style: Picture, weigh
         return f"{name}, {file.size} bytes, SHA-256 {file.sha256}"
 
     gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or available_cpus()
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or available_cpus()
     return [
         "Neural style transfer",
         f"Date: {now()}",

@@ -1,15 +1,23 @@
 #!/usr/bin/env python3
-"""Kill a run at random moments, resume it each time, and compare the end with an uninterrupted run.
+"""Try in earnest whether runs repeat bit for bit: killed at random moments, and beside other work.
 
     python tests/soak.py --kills 50
+    python tests/soak.py --repeat 100
 
-Each round is a run of its own that is killed with SIGKILL until it ends by itself; rounds follow
+--kills: each round is a run of its own that is killed with SIGKILL until it ends by itself; rounds follow
 until there have been enough kills. Then every log row, the pictures and the list of files must be
 those of the uninterrupted run, byte for byte. The moments are spread over a whole process, from
-its start-up to its last file. Exit status 1 if anything differs.
+its start-up to its last file.
+
+--repeat: one step at 512 pixels, and one Hessian-vector product, from the same state again and
+again, while other processes come and go on the same cores. Threads then finish in ever new orders;
+every result must be the first one, bit for bit.
+
+Exit status 1 if anything differs.
 """
 
 import argparse
+import contextlib
 import random
 import subprocess
 import sys
@@ -19,6 +27,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmark import nst, pictures
 from conftest import SCRIPT, picture, row_lines
 
 RUN = ["--weights", "hed", "--image_size", "48", "--nsteps", "30", "--save_every", "5", "--ckpt_write_every", "3",
@@ -99,13 +108,63 @@ def soak(kills: int, seed: int, folder: Path) -> dict:
     return counts
 
 
+BUSY = """
+import time
+while True:
+    end = time.monotonic() + 0.05
+    while time.monotonic() < end:
+        pass
+    time.sleep(0.02)
+"""
+
+
+@contextlib.contextmanager
+def busy_processes():
+    """As many as there are cores, each at work most of the time."""
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(nst.available_cpus())]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def repeat(times: int, size: int = 512) -> int:
+    """How many different results there were of a step and of a product, at most."""
+    nst.start_tensorflow()
+    tf = nst.tf
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o"])
+    x_c, x_s = pictures(size)
+    state = nst.State(x_c, args)
+    objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed")), x_c, x_s, args)
+    step = nst.make_step(objective, state.x, state.optimizer)
+    product = nst.make_hessian_vector_product(objective, state.x)
+    v = tf.random.stateless_normal(x_c.shape, (1, 2))
+    variables = [state.x, *state.optimizer.variables]
+    start = [variable.numpy() for variable in variables]
+    steps, products = set(), set()
+    with busy_processes():
+        for _ in range(times):
+            for variable, value in zip(variables, start):
+                variable.assign(value)
+            products.add(product(v).numpy().tobytes())
+            steps.add(step().numpy().tobytes() + b"".join(variable.numpy().tobytes() for variable in variables))
+    return max(len(steps), len(products))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of --kills")
+    parser.add_argument("--repeat", type=int, help="instead of --kills")
     args = parser.parse_args()
+    began = time.monotonic()
+    if args.repeat:
+        results = repeat(args.repeat)
+        print(f"{args.repeat} times the same step and product: {results} different result(s) ({time.monotonic() - began:.0f} s)")
+        raise SystemExit(results != 1)
     with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
         counts = soak(args.kills, args.seed, Path(folder))
     print(", ".join(f"{value} {name}" for name, value in counts.items()),
           f"- no difference from the uninterrupted run ({time.monotonic() - began:.0f} s)")

@@ -106,6 +106,26 @@ def test_objective_is_the_weighted_sum(nst, phi):
     np.testing.assert_allclose(losses, terms + [sum(terms)], rtol=1e-4)
 
 
+@pytest.mark.parametrize("tv_form, precision", [("isotropic", "float32"), ("anisotropic", "bfloat16")])
+def test_no_sum_of_three(nst, weights, tv_form, precision):
+    """TensorFlow's AddN begins with whichever input is free first, so with three the result depends on the threads.
+
+    Seen in the graphs that really run, after all of TensorFlow's rewriting.
+    """
+    from tensorflow.python.eager import context
+
+    x_c, args = image(1, 16, 16, 3), nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--tv_form", tv_form])
+    state = nst.State(x_c, args)
+    objective = nst.make_objective(nst.vgg19_features(weights, precision), x_c, x_c, args)
+    with context.collect_graphs(optimized=True) as graphs:
+        nst.make_step(objective, state.x, state.optimizer)()
+        nst.make_hessian_vector_product(objective, state.x)(x_c)
+    nodes = [node for graph in graphs for part in (graph.node, *(function.node_def for function in graph.library.function))
+             for node in part]
+    inputs = [sum(not name.startswith("^") for name in node.input) for node in nodes if node.op == "AddN"]
+    assert inputs and set(inputs) == {2}
+
+
 # Features
 
 
