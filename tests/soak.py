@@ -9,7 +9,7 @@ until there have been enough kills. Then every log row, the pictures and the lis
 those of the uninterrupted run, byte for byte. The moments are spread over a whole process, from
 its start-up to its last file.
 
---repeat: one step at 512 pixels, and one Hessian-vector product, from the same state again and
+--repeat: one step at 512 pixels, and one estimate of L cut short after two products, from the same state again and
 again, while other processes come and go on the same cores. Threads then finish in ever new orders;
 every result must be the first one, bit for bit.
 
@@ -131,26 +131,26 @@ def busy_processes():
 
 
 def repeat(times: int, size: int = 512) -> int:
-    """How many different results there were of a step and of a product, at most."""
+    """How many different results there were of a step and of an estimate of L, at most."""
     nst.start_tensorflow()
-    tf = nst.tf
     args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o"])
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed")), x_c, x_s, args)
     step = nst.make_step(objective, state.x, state.optimizer)
-    product = nst.make_hessian_vector_product(objective, state.x)
-    v = tf.random.stateless_normal(x_c.shape, (1, 2))
-    variables = [state.x, *state.optimizer.variables]
+    args.optim_max_iters = 2  # two products are all that an estimate consists of
+    estimate = nst.LipschitzEstimate(objective, state.x, args)
+    variables = [state.x, *state.optimizer.variables, estimate.vector]
     start = [variable.numpy() for variable in variables]
-    steps, products = set(), set()
+    steps, estimates = set(), set()
     with busy_processes():
         for _ in range(times):
             for variable, value in zip(variables, start):
                 variable.assign(value)
-            products.add(product(v).numpy().tobytes())
+            pair = estimate.update()
+            estimates.add((pair.value, pair.residual, pair.vector.tobytes()))
             steps.add(step().numpy().tobytes() + b"".join(variable.numpy().tobytes() for variable in variables))
-    return max(len(steps), len(products))
+    return max(len(steps), len(estimates))
 
 
 def main() -> None:
@@ -162,7 +162,7 @@ def main() -> None:
     began = time.monotonic()
     if args.repeat:
         results = repeat(args.repeat)
-        print(f"{args.repeat} times the same step and product: {results} different result(s) ({time.monotonic() - began:.0f} s)")
+        print(f"{args.repeat} times the same step and estimate of L: {results} different result(s) ({time.monotonic() - began:.0f} s)")
         raise SystemExit(results != 1)
     with tempfile.TemporaryDirectory() as folder:
         counts = soak(args.kills, args.seed, Path(folder))
