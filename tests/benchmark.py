@@ -185,7 +185,8 @@ def work(name: str, size: int) -> None:
         began = time.perf_counter()
         step()
         print(time.perf_counter() - began, flush=True)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, flush=True)  # GiB
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, flush=True)
 
 
 class Worker:

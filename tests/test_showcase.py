@@ -80,3 +80,13 @@ def test_runs_that_are_shown(folder, stem, size, nsteps):
 def test_the_run_of_50_steps_is_the_start_of_the_run_of_1000():
     stages, run0 = (rows(OUTPUT / folder / "result_c1_s1_log.txt") for folder in ("stages", "c1_s1/run0"))
     np.testing.assert_array_equal(stages, run0[:50])
+
+
+def test_what_the_readme_says_of_the_layers(nst):
+    """Nearly all of the style term at the start is block4_conv1's, next to none block1_conv1's."""
+    phi = nst.vgg19_features(nst.find_weights("hed"))
+    x_c, x_s = (nst.to_array(nst.resize(nst.read_picture("", ROOT / name).image, 128)) for name in ("content_files/c1.png", "style_files/s1.png"))
+    phi_c, phi_s = phi(x_c), phi(x_s)
+    terms = {layer: np.mean((nst.gram_matrix(phi_c[layer]) - nst.gram_matrix(phi_s[layer])) ** 2) for layer in nst.STYLE_LAYERS}
+    share = {layer: term / sum(terms.values()) for layer, term in terms.items()}
+    assert share["block4_conv1"] > 0.9 and share["block1_conv1"] < 1e-4 and min(share, key=share.get) == "block1_conv1"
