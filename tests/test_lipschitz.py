@@ -29,6 +29,17 @@ SPECTRA = {
 }
 
 
+def test_products_that_are_not_finite(nst):
+    pair = nst.dominant_eigenpair(lambda v: v * np.float32(np.inf), np.ones(9, np.float32), 1e-2, 100)
+    assert np.isnan(pair.value) and not pair.converged and pair.products == 1
+
+
+def test_an_invariant_span(nst):
+    """Three eigenvectors are all there is: rounding must not be taken for a fourth."""
+    for diagonal in [1.0, 2.0, 3.0], [-1.0, -1.0, -1.0]:
+        assert dominant(nst, np.diag(diagonal), 1e-12).value == pytest.approx(max(diagonal, key=abs), rel=1e-6)
+
+
 @pytest.mark.parametrize("name", SPECTRA)
 @pytest.mark.parametrize("tol", [1e-2, 1e-4])
 def test_known_spectrum(nst, name, tol):

@@ -1,5 +1,7 @@
 """The command's outputs: file names, log, cadences, checkpoints, exact continuation, branches."""
 
+import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -88,7 +90,7 @@ def test_log(whole, nst):
     np.testing.assert_allclose(table[:, 8], table[:, 7] * table[:, 9], rtol=1e-6)
     header = "\n".join(lines[:lines.index(COLUMN_LINE + "  alpha_eff_max*L  L")])
     for text in ("Date: 20", f"Command: {sys.executable} {ROOT}", "SHA-256 " + nst.HED_SHA256, "TensorFlow ", "Keras ", "NumPy ", "Pillow ",
-                 "Python ", "Platform: ", "threads", "adam_epsilon: 1e-07", "tv_weight: 300.0", "Image shape: 1 x 51 x 64 x 3"):
+                 "Python ", "Platform: ", "Device: ", "adam_epsilon: 1e-07", "tv_weight: 300.0", "Image shape: 1 x 51 x 64 x 3"):
         assert text in header
     assert re.fullmatch(r"# Finished, \S+: \d+\.\d s elapsed, \d+\.\d{3} s per step", lines[-1])
 
@@ -118,6 +120,21 @@ def test_resume_is_exact_also_after_a_move(flags, whole, tmp_path, run):
     assert status == 0 and "Nothing left to do" in out
     assert (moved / "r_c_s_log.txt").read_bytes() == before
     assert_same_run(moved, whole[0])
+
+
+def test_an_older_checkpoint_with_nothing_left_to_do(flags, tmp_path, run):
+    assert run(*flags(*CADENCE, "--nsteps", 5))[0] == 0
+    final = tmp_path / "out" / "r_c_s_final.png"
+    before = final.read_bytes()
+    checkpoint = tmp_path / "out" / "checkpoints" / "ckpt-4"
+    status, out, _ = run(*flags(*CADENCE, "--nsteps", 4, "--resume_from", checkpoint))
+    assert status == 0 and "Nothing left to do" in out and final.read_bytes() == before
+    for part in checkpoint.parent.glob("ckpt-4.*"):  # a renamed one, with none of the usual names beside it
+        part.rename(part.with_name(part.name.replace("ckpt-4", "best")))
+    for part in checkpoint.parent.glob("ckpt-5.*"):
+        part.unlink()
+    status, _, err = run(*flags(*CADENCE, "--nsteps", 5, "--resume_from", checkpoint.with_name("best")))
+    assert (status, err) == (0, "") and final.read_bytes() == before
 
 
 def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run):
@@ -347,6 +364,24 @@ def test_imagenet_weights_out_of_reach(flags, tmp_path, run, nst, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_imagenet_weights_are_downloaded_once_and_anew_if_cut(flags, tmp_path, run, nst, monkeypatch):
+    """From a stand-in for Keras' host, into a cache that is not there yet; a download that was killed is no end."""
+    vgg19 = nst.keras.applications.VGG19(include_top=False, weights=None)
+    host = tmp_path / "host.weights.h5"
+    vgg19.save_weights(host)
+    home = tmp_path / "home" / "keras"
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    monkeypatch.setattr(nst, "IMAGENET_URL", host.as_uri())
+    monkeypatch.setattr(nst, "IMAGENET_MD5", hashlib.md5(host.read_bytes()).hexdigest())
+    cached = home / "models" / nst.IMAGENET_FILE
+    assert nst.find_weights("imagenet") is None
+    assert nst.download_imagenet().path == cached
+    assert nst.find_weights("imagenet") == nst.download_imagenet()
+    cached.write_bytes(cached.read_bytes()[:100_000])
+    assert nst.find_weights("imagenet") is None
+    assert nst.download_imagenet().size == host.stat().st_size == cached.stat().st_size
+
+
 @pytest.mark.parametrize("name", ["saved.weights.h5", "legacy.h5"])
 def test_weights_file(flags, tmp_path, run, nst, name):
     """A file with the hed weights gives what --weights hed gives; also as ImageNet's in Keras' cache."""
@@ -360,6 +395,13 @@ def test_weights_file(flags, tmp_path, run, nst, name):
     assert run(*flags("--nsteps", 2))[0] == 0
     assert run(*flags("--nsteps", 2, "--weights", path, output=tmp_path / "file" / "r.png"))[0] == 0
     assert_same_run(tmp_path / "file", tmp_path / "out")
+
+
+@pytest.mark.parametrize("asked, threads", [("3", "3 threads"), ("1", "1 thread"), ("0", None), ("x", None), ("", None)])
+def test_device_in_the_log(nst, monkeypatch, asked, threads):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", asked)
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert nst.device().endswith(", " + (threads or f"{count} thread{'s' * (count > 1)}"))
 
 
 def test_readme_names_every_flag(nst):
