@@ -6,8 +6,9 @@
     python tests/benchmark.py --quality       what bfloat16 costs in the final total loss
     python tests/benchmark.py --lipschitz     products and errors of the Lipschitz estimate
 
-The contestants make single steps in turn, each in a process of its own, so that a drift of the
-machine's speed meets all of them alike; figures are medians over the rounds. The arithmetic of a
+The contenders make steps in turn, each in a process of its own, so that a drift of the machine's
+speed meets all of them alike. A turn is two steps, of which the second counts: PyTorch takes longer
+for the first one after a pause. Figures are medians over the rounds. The arithmetic of a
 step is counted once for all: VGG-19 up to block5_conv2 forward and backward to the pixels, and one
 product each way for every Gram matrix.
 """
@@ -177,11 +178,12 @@ SET_UP = {"ours": ours, "tutorial": tutorial, "torch": torch, "matmul": matmul,
 
 
 def work(name: str, size: int) -> None:
-    """A contender's process: after a warm-up, one timed step for every line on stdin."""
+    """A contender's process: for every line on stdin a step to wake up and a timed one."""
     step = SET_UP[name](size)
-    step(), step()
+    step()
     print("ready", flush=True)
     for _ in sys.stdin:
+        step()
         began = time.perf_counter()
         step()
         print(time.perf_counter() - began, flush=True)
