@@ -162,7 +162,7 @@ def main() -> None:
     began = time.monotonic()
     if args.repeat:
         results = repeat(args.repeat)
-        print(f"{args.repeat} times the same step and estimate of L: {results} different result(s) ({time.monotonic() - began:.0f} s)")
+        print(f"{args.repeat} times the same step and estimate of L: {results} result{'s' * (results > 1)} ({time.monotonic() - began:.0f} s)")
         raise SystemExit(results != 1)
     with tempfile.TemporaryDirectory() as folder:
         counts = soak(args.kills, args.seed, Path(folder))
