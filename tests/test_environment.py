@@ -18,7 +18,7 @@ OUTPUT = Path("out") / "r.png"
 
 
 def run_flags(inputs: Path) -> list:
-    return ["--content", inputs / "c.png", "--style", inputs / "s.png", "--output", OUTPUT, "--weights", "hed",
+    return ["--content", inputs / "c.png", "--style", inputs / "s.png", "--output", OUTPUT, "--weights", "vgg16",
             "--image_size", "64", "--nsteps", "2"]
 
 
@@ -57,7 +57,7 @@ def test_plain_run_is_sober(plain):
     out = OUTPUT.parent
     step = r"step {}/2  total \S+  content \S+  style \S+  tv \S+{}\n"
     pace = r"  \S+ s/step  \d:\d\d:\d\d left"
-    assert re.fullmatch(r"Starting TensorFlow \.\.\.\n" + step.format(1, "") + step.format(2, pace) + rf"Wrote {out}/r_c_s_final\.png\n *{out}/r_c_s_\*\.png .*\n"
+    assert re.fullmatch(r"Starting TensorFlow \.\.\.\nNetwork: VGG-16, weights from .*\.onnx\n" + step.format(1, "") + step.format(2, pace) + rf"Wrote {out}/r_c_s_final\.png\n *{out}/r_c_s_\*\.png .*\n"
                         rf" *{out}/r_c_s_log\.txt\n *{out}/checkpoints/\nPlot the log with: gnuplot -c .*\n", result.stdout)
     assert len(row_lines(folder / out / "r_c_s_log.txt")) == 2
     assert list(folder.iterdir()) == [folder / out]  # and nothing beside its output

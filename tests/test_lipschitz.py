@@ -130,7 +130,7 @@ def network_hessian(request, nst, small):
     tf, reduction = nst.tf, request.param
     reduce = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}[reduction]
     x_c, x_s, x = small
-    phi = nst.vgg19_features(nst.find_weights("hed"))
+    phi = nst.vgg_features(nst.find_weights("vgg16"))
 
     def grams(maps):
         return [tf.einsum("bijc,bijd->bcd", F, F) / (F.shape[1] * F.shape[2]) for F in map(maps.get, nst.STYLE_LAYERS)]
@@ -166,7 +166,7 @@ def test_dense_hessian(nst, network_hessian, small, form, tv_weight):
     args = arguments(loss_reduction=reduction, tv_form=form, tv_weight=tv_weight, optim_every=1, optim_tol=1e-2,
                      optim_max_iters=100)
     variable = tf.Variable(x)
-    objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed")), x_c, x_s, args)
+    objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
     pair = nst.LipschitzEstimate(objective, variable, args).update()
     assert pair.converged
     assert abs(pair.value) == pytest.approx(expected, rel=0.01)
@@ -180,7 +180,7 @@ def test_successive_steps(nst, inputs):
     x = tf.Variable(x_c)
     optimizer = nst.keras.optimizers.Adam(0.01)
     optimizer.build([x])
-    objective = nst.make_objective(nst.vgg19_features(nst.find_weights("hed")), x_c, x_s, args)
+    objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
     lipschitz = nst.LipschitzEstimate(objective, x, args)
     step = nst.make_step(objective, x, optimizer)
     products = []

@@ -2,7 +2,6 @@
 
 import argparse
 
-import h5py
 import numpy as np
 import pytest
 
@@ -20,12 +19,12 @@ def image(*shape) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def weights(nst):
-    return nst.find_weights("hed")
+    return nst.find_weights("vgg16")
 
 
 @pytest.fixture(scope="module")
 def phi(nst, weights):
-    return nst.vgg19_features(weights)
+    return nst.vgg_features(weights)
 
 
 # Losses
@@ -116,7 +115,7 @@ def test_no_sum_of_three(nst, weights, tv_form, precision):
 
     x_c, args = image(1, 16, 16, 3), nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--tv_form", tv_form])
     state = nst.State(x_c, args)
-    objective = nst.make_objective(nst.vgg19_features(weights, precision), x_c, x_c, args)
+    objective = nst.make_objective(nst.vgg_features(weights, precision), x_c, x_c, args)
     with context.collect_graphs(optimized=True) as graphs:
         nst.make_step(objective, state.x, state.optimizer)()
         nst.make_hessian_vector_product(objective, state.x)(x_c)
@@ -135,7 +134,7 @@ def test_features_are_keras_vgg19(nst, weights, tmp_path):
     vgg19 = keras.applications.VGG19(include_top=False, weights=None)
     vgg19.save_weights(tmp_path / "random.weights.h5")
     nst.check_vgg19_arrays(tmp_path / "random.weights.h5")
-    features = nst.vgg19_features(nst.weights_file("file", tmp_path / "random.weights.h5"))
+    features = nst.vgg_features(nst.weights_file("VGG-19", tmp_path / "random.weights.h5"))
     x = image(1, 32, 32, 3)
     bgr = 255 * x[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
     names = list(nst.STYLE_LAYERS + nst.CONTENT_LAYERS)
@@ -145,31 +144,48 @@ def test_features_are_keras_vgg19(nst, weights, tmp_path):
         np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4 * float(np.max(expected)))
 
 
-def vgg16_with_hed_weights(nst, path):
-    vgg16 = nst.keras.applications.VGG16(include_top=False, weights=None)
-    with h5py.File(path) as file:
-        for block, convolutions in enumerate([2, 2, 3, 3, 3], 1):
-            for i in range(convolutions):
-                variables = file[f"block{block}/layers/conv2d{f'_{i}' if i else ''}/vars"]
-                vgg16.get_layer(f"block{block}_conv{i + 1}").set_weights([variables["0"][()], variables["1"][()]])
-    return vgg16
+# The first entry, in Caffe's order, of each layer's bias and of each kernel but the first, as printed in public from
+# MatConvNet's imagenet-vgg-verydeep-16.
+PUBLISHED_BIASES = [0.73429835, -0.30912212, -0.04577766, -0.06418542, -0.074358866, 0.019675018, 0.035415243, 0.013485669,
+                    0.023680462, 0.03757768, 0.09722325, 0.21327873, 0.18837857]
+PUBLISHED_KERNELS = [0.16621928, -0.008902963, -0.0023012366, 0.002486315, -0.0103266295, 0.0024918285, -0.012453815,
+                     0.007116542, -0.0041355654, -0.0006068934, -0.0011261065, 0.00040788297]
 
 
-def test_hed_weights_are_vgg16_exactly(nst, weights, monkeypatch):
-    """Unscaled, the VGG-19 graph passes VGG-16's activations through bit for bit."""
-    vgg16 = vgg16_with_hed_weights(nst, weights.path)
-    x = image(1, 48, 64, 3)
-    names = list(nst.STYLE_LAYERS + nst.CONTENT_LAYERS)
-    outputs = nst.keras.Model(vgg16.input, [vgg16.get_layer(name).output for name in names])(
-        nst.keras.applications.vgg19.preprocess_input(255 * nst.tf.constant(x)))
-    monkeypatch.setattr(nst, "HED_SCALES", {})
-    unscaled = nst.vgg19_features(weights)(x)
-    monkeypatch.undo()
-    scaled = nst.vgg19_features(weights)(x)
-    for name, expected in zip(names, outputs):
-        assert np.array_equal(unscaled[name], expected), name
-        scale = nst.HED_SCALES[name]
-        np.testing.assert_allclose(scaled[name], scale * expected.numpy(), rtol=1e-3, atol=1e-4 * scale * float(np.max(expected)))
+def test_vgg16_weights_are_the_published_ones(nst, weights):
+    convolutions = nst.onnx_convolutions(weights.path.read_bytes())
+    layers = [f"block{block}_conv{i}" for block, count in enumerate([2, 2, 3, 3, 3], 1) for i in range(1, count + 1)]
+    assert sorted(convolutions) == layers
+    assert [convolutions[layer][1][0] for layer in layers] == [np.float32(bias) for bias in PUBLISHED_BIASES]
+    assert [convolutions[layer][0][0, 0, 0, 0] for layer in layers[1:]] == [np.float32(kernel) for kernel in PUBLISHED_KERNELS]
+
+
+def numpy_vgg16(convolutions: dict, x: np.ndarray) -> dict:
+    """The activations of every layer in float64, by the definition of a convolution; x: (H, W, 3) in [0, 1]."""
+    maps, found = 255.0 * x.astype(np.float64)[..., ::-1] - [103.939, 116.779, 123.68], {}
+    for layer in sorted(convolutions):
+        if layer.endswith("conv1") and found:
+            height, width = maps.shape[0] // 2, maps.shape[1] // 2
+            maps = maps[:2 * height, :2 * width].reshape(height, 2, width, 2, -1).max(axis=(1, 3))
+        kernel, bias = convolutions[layer]
+        padded = np.pad(maps, [(1, 1), (1, 1), (0, 0)])
+        shifted = [padded[i:i + len(maps), j:j + maps.shape[1]] @ kernel[i, j].astype(np.float64) for i in range(3) for j in range(3)]
+        maps = np.maximum(sum(shifted) + bias, 0)
+        found[layer] = maps
+    return found
+
+
+def test_vgg16_features_are_the_scaled_activations(nst, weights, phi):
+    """Each layer's activations are VGG-16's own times the scale that gives them VGG-19's magnitude."""
+    x = image(1, 32, 32, 3)
+    activations = numpy_vgg16(nst.onnx_convolutions(weights.path.read_bytes()), x[0])
+    scales = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
+              "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
+    found = phi(x)
+    assert set(found) == set(scales)
+    for layer, scale in scales.items():
+        expected = scale * activations[layer]
+        np.testing.assert_allclose(found[layer][0], expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
 # The Adam step
@@ -226,7 +242,7 @@ def test_row_one_has_content_loss_zero(nst, weights):
         x = nst.tf.Variable(x_c)
         optimizer = nst.keras.optimizers.Adam(0.01)
         optimizer.build([x])
-        objective = nst.make_objective(nst.vgg19_features(weights, precision), x_c, x_s, arguments())
+        objective = nst.make_objective(nst.vgg_features(weights, precision), x_c, x_s, arguments())
         first, second = nst.optimise(nst.make_step(objective, x, optimizer), None, 0, 2)
         assert first.content == 0 and first.total == pytest.approx(first.style + first.tv)
         assert second.content > 0

@@ -84,7 +84,7 @@ def test_the_run_of_50_steps_is_the_start_of_the_run_of_1000():
 
 def test_what_the_readme_says_of_the_layers(nst):
     """Nearly all of the style term at the start is block4_conv1's, next to none block1_conv1's."""
-    phi = nst.vgg19_features(nst.find_weights("hed"))
+    phi = nst.vgg_features(nst.find_weights("vgg16"))
     x_c, x_s = (nst.to_array(nst.resize(nst.read_picture("", ROOT / name).image, 128)) for name in ("content_files/c1.png", "style_files/s1.png"))
     phi_c, phi_s = phi(x_c), phi(x_s)
     terms = {layer: np.mean((nst.gram_matrix(phi_c[layer]) - nst.gram_matrix(phi_s[layer])) ** 2) for layer in nst.STYLE_LAYERS}
