@@ -26,6 +26,7 @@ if __name__ == "__main__":  # blocked before NumPy starts threads, which would t
 import argparse
 import contextlib
 import datetime
+import difflib
 import fcntl
 import glob
 import hashlib
@@ -340,97 +341,170 @@ def make_hessian_vector_product(objective: Callable) -> Callable:
 
 
 class Eigenpair(NamedTuple):
-    """What dominant_eigenpair found."""
+    """What eigenpair() found."""
 
     value: float  # the Rayleigh quotient lambda = <v, H v>, signed
-    vector: np.ndarray  # v, of norm 1, float32 (n,)
+    vector: np.ndarray  # v, of norm 1, float64 (n,)
     residual: float  # |H v - lambda v|: an eigenvalue of H lies within it of `value`
+    runner_up: float  # the next Ritz value, roughly the next eigenvalue; NaN if there is none
     products: int  # Hessian-vector products spent
     converged: bool  # residual <= tol * |lambda|
 
 
-def dominant_eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int,
-                       basis: int = 16) -> Eigenpair:
-    """The eigenvalue of largest magnitude of a symmetric H, by power iteration with Rayleigh-Ritz.
+def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, by: Callable = np.abs,
+              basis: int = 8) -> Eigenpair:
+    """The eigenvalue of a symmetric H that is largest in magnitude (`by` np.abs) or in value (np.positive).
 
-    Plain power iteration keeps only its last iterate; here lambda and v are the best that the span
-    of the last iterates holds (Parlett, The Symmetric Eigenvalue Problem, ch. 11-13), which takes
-    fewer products to the same residual. It stops when the residual r = |H v - lambda v| is at most
-    `tol` |lambda|: for symmetric H an eigenvalue then lies within r of lambda (and the error is about
-    r^2 / gap). A small change of lambda from one iterate to the next would prove nothing where
-    eigenvalues lie close.
+    Rayleigh-Ritz on the span of what power iteration has met, which takes fewer products than its last
+    iterate alone (Parlett, The Symmetric Eigenvalue Problem, ch. 11-13). It stops when the residual
+    r = |H v - lambda v| is at most `tol` |lambda|: an eigenvalue then lies within r of lambda, and the
+    error is about r^2 / gap. A small change of lambda from one iterate to the next would prove nothing
+    where eigenvalues lie close.
 
-    product: v -> H v, both float32 (n,). start: float32 (n,), any norm but 0. tol: float32 allows 1e-5.
+    product: v -> H v, (n,), of float32's accuracy. start: (n,), any norm but 0. tol: 1e-5 or more.
     Where H v is not finite, the value is NaN.
-    basis: how many iterates are kept; then it goes on from the best three Ritz vectors.
+    basis: how many vectors are kept, in float64, so that no norm over- or underflows; when it is full, it
+    goes on from the best three Ritz vectors.
     """
-    V, HV, v = [], [], start
+    V, HV = np.zeros((2, basis, start.size))
+    v, k = start.astype(np.float64), 0
+    scale = np.linalg.norm(v)
     for products in range(1, max_iters + 1):
-        length = np.linalg.norm(v)
-        for u in V + V:  # Gram-Schmidt, twice for float32
-            v = v - np.dot(u, v) * u
+        for _ in range(2):  # Gram-Schmidt: once is not enough (Parlett, 6.9)
+            v = v - (V[:k] @ v) @ V[:k]
         norm = np.linalg.norm(v)
-        if norm <= 1e-6 * length:  # the span is invariant: what is left is rounding
+        if norm <= 1e-6 * scale:  # the span is invariant: what is left is rounding
+            products -= 1
             break
-        V.append(v / norm)
-        HV.append(product(V[-1]))
-        T = np.array([[np.dot(u, Hw) for Hw in HV] for u in V], np.float64)
-        if not np.isfinite(T).all():
-            return Eigenpair(math.nan, V[-1], math.nan, products, False)
+        V[k] = v / norm
+        HV[k] = product(V[k])
+        k += 1
+        if not np.isfinite(HV[k - 1]).all():
+            return Eigenpair(math.nan, V[k - 1], math.nan, math.nan, products, False)
+        T = V[:k] @ HV[:k].T
         theta, S = np.linalg.eigh((T + T.T) / 2)
-        order = np.argsort(-np.abs(theta))
-        value, s = theta[order[0]], S[:, order[0]]
-        vector, H_vector = combine(V, s), combine(HV, s)
-        v = H_vector - np.float32(value) * vector
-        residual = float(np.linalg.norm(v))
+        order = np.argsort(-by(theta))
+        value, runner_up = [*theta[order], math.nan][:2]
+        S = S[:, order].T  # a row holds the coefficients of a Ritz vector
+        vector = S[0] @ V[:k]
+        v, scale = S[0] @ HV[:k] - value * vector, np.abs(theta).max()
+        residual = np.linalg.norm(v)
         if residual <= tol * abs(value):
             break
-        if len(V) == basis:
-            V, HV = ([combine(vectors, S[:, i]) for i in order[:3]] for vectors in (V, HV))
-    return Eigenpair(float(value), vector, residual, products, bool(residual <= tol * abs(value)))
+        if k == basis:
+            V[:3], HV[:3], k = S[:3] @ V, S[:3] @ HV, 3
+    converged = bool(residual <= tol * abs(value))
+    return Eigenpair(float(value), vector, float(residual), float(runner_up), products, converged)
 
 
-def combine(vectors: list, coefficients: np.ndarray) -> np.ndarray:
-    """The linear combination of float32 vectors, as float32."""
-    return sum(np.float32(c) * vector for c, vector in zip(coefficients, vectors))
+LAMBDA = "lambda_max(alpha_eff*H)"  # its column
+LONGEST_INTERVAL = 16  # estimates from one check of an eigenvalue to the next
+MARGIN = 0.2  # an eigenvalue is calm if it changes by less between estimates and the next one lies further below
+
+
+class Followed:
+    """An extreme eigenvalue followed from step to step: a warm start, and now and then a cold one to check it.
+
+    A warm start whose vector still meets the tolerance spends one product and cannot see that another
+    eigenvalue has overtaken. A cold start, from a vector seeded by the step, can. After such a check the
+    interval to the next doubles if the eigenvalue is calm and falls to one estimate if not, or if the check
+    has found more: then the log is told which steps may be wrong. A jump is checked at once.
+    """
+
+    def __init__(self, name: str, by: Callable, shape: tuple, args: argparse.Namespace):
+        self.name, self.by, self.args = name, by, args
+        self.vector = tf.Variable(np.random.default_rng(0).standard_normal(shape, np.float32))
+        self.value = tf.Variable(math.nan, dtype=tf.float64)  # signed; NaN: none yet
+        self.checks = tf.Variable([0, 1], dtype=tf.int64)  # step of the last check, estimates to the next
+        self.variables = {"vector": self.vector, "value": self.value, "checks": self.checks}
+
+    def update(self, t: int, product: Callable) -> list:
+        """Estimate it anew at step t by products v -> H v; returns remarks for the log."""
+        tol, max_iters, every = self.args.optim_tol, self.args.optim_max_iters, self.args.optim_every
+        previous = float(self.value.numpy())
+        checked, interval = self.checks.numpy().tolist() if math.isfinite(previous) else (t - 1, 1)
+        pair = eigenpair(product, self.vector.numpy().ravel(), tol, max_iters, self.by)
+        jump, remarks = not abs(pair.value - previous) <= MARGIN * abs(pair.value), []
+        if math.isfinite(pair.value) and (jump or t >= checked + interval * every):
+            start = np.random.default_rng(t).standard_normal(pair.vector.size)
+            cold = eigenpair(product, start, tol / 10, max_iters, self.by)  # or 10 and 9.7 would pass for one
+            gain, size = self.by(cold.value) - self.by(pair.value), abs(cold.value)
+            cold = cold._replace(converged=cold.residual <= tol * size)
+            close = self.by(cold.runner_up) > self.by(cold.value) - MARGIN * size
+            if t > checked + 1 and (gain > tol * size or not cold.converged):
+                remarks.append(f"{self.name} of steps {checked + 1} to {t - 1} may be too low: at step {t} another "
+                               f"start found {gain / size:+.1%}" + ", not converged" * (not cold.converged))
+            calm = cold.converged and not (jump or close or gain > tol * size)
+            self.checks.assign([t, min(2 * interval, LONGEST_INTERVAL) if calm else 1])
+            pair = cold if gain > 0 else pair
+        if math.isfinite(pair.value):
+            self.vector.assign(pair.vector.reshape(self.vector.shape))
+        self.value.assign(pair.value)
+        if not pair.converged:
+            remarks.append(f"step {t}: {self.name} has not converged after {pair.products} products, "
+                           f"residual {pair.residual / abs(pair.value):.1%} of it")
+        return remarks
 
 
 class Curvature:
-    """L = |lambda_max| of the Hessian at the image of each row, warm-started from the row before.
+    """What a step size has to do with: L, plain gradient descent's bound, and Adam's own.
 
-    `variables` belong into the checkpoint: with them a resumed run repeats the bits.
+    L = |lambda|_max of the Hessian H is the local Lipschitz constant of the gradient at x; gradient descent
+    is stable while its step size is below 2 / L. With D = diag(alpha_eff) Adam is stable while lambda_max(D H),
+    the largest by value, is below 2 (1 + beta_1) / (1 - beta_1) (Cohen et al. 2022, arXiv 2207.14484).
+    D H has the eigenvalues of the symmetric D^(1/2) H D^(1/2), which is what is iterated on.
     """
 
     def __init__(self, shape: tuple, args: argparse.Namespace):
-        self.every, self.tol, self.max_iters = args.optim_every, args.optim_tol, args.optim_max_iters
-        start = np.random.default_rng(0).standard_normal(shape, np.float32)
-        self.vector = tf.Variable(start)  # float32 (1, H, W, 3)
-        self.L = tf.Variable(math.nan, dtype=tf.float64)  # the last one; NaN: none yet
-        self.variables = {"eigenvector": self.vector, "lipschitz": self.L}
+        self.shape, self.every = shape, args.optim_every
+        self.L = Followed("L", np.abs, shape, args)
+        self.lambda_max = Followed(LAMBDA, np.positive, shape, args)
+        self.remarks = tf.Variable("", dtype=tf.string)  # of the last estimates
+        self.variables = {f"{name}_{key}": variable for name, followed in (("L", self.L), ("DH", self.lambda_max))
+                          for key, variable in followed.variables.items()} | {"remarks": self.remarks}
         self.product = None  # (x, v) -> H v; None without --optim
 
     def forget(self) -> None:
-        """Have the next row estimated anew: the objective, or what is logged, has changed."""
-        self.L.assign(math.nan)
+        """Have the next step estimated anew: the objective, or what is logged, has changed."""
+        self.L.value.assign(math.nan)
+        self.lambda_max.value.assign(math.nan)
 
     def due(self, t: int) -> bool:
-        """At the first step, at every `every`-th, as logs and snapshots are, and where there is no L yet."""
-        return t == 1 or due(t, self.every) or math.isnan(self.L.numpy())
+        """At the first step, at every `every`-th, as logs and snapshots are, and where there is none yet."""
+        return t == 1 or due(t, self.every) or math.isnan(self.L.value.numpy())
 
-    def update(self, t: int, x_t) -> list:
-        """Estimate L at x_t, the image before update t; returns remarks for the log."""
+    def update(self, t: int, x_t, alpha_eff) -> list:
+        """Estimate both anew; x_t: the image before update t, alpha_eff: of that update, float32 of its shape.
 
-        def product(v: np.ndarray) -> np.ndarray:
-            return self.product(x_t, v.reshape(x_t.shape)).numpy().ravel()
+        Returns remarks for the log.
+        """
+        root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
 
-        pair = dominant_eigenpair(product, self.vector.numpy().ravel(), self.tol, self.max_iters)
-        if math.isfinite(pair.value):
-            self.vector.assign(pair.vector.reshape(x_t.shape))
-        self.L.assign(abs(pair.value))
-        if pair.converged:
-            return []
-        return [f"step {t}: L has not converged after {pair.products} products, "
-                f"residual {pair.residual / abs(pair.value):.1%} of L"]
+        def H(v: np.ndarray) -> np.ndarray:
+            return self.product(x_t, v.astype(np.float32).reshape(self.shape)).numpy().ravel()
+
+        remarks = self.L.update(t, H) + self.lambda_max.update(t, lambda v: root * H(root * v))
+        self.remarks.assign("\n".join(remarks))
+        return remarks
+
+    def columns(self, alpha_eff_max: float) -> dict:
+        L = abs(float(self.L.value.numpy()))
+        return {"alpha_eff_max*L": alpha_eff_max * L, "L": L, LAMBDA: float(self.lambda_max.value.numpy())}
+
+
+def adam_bound(beta_1: float) -> float:
+    """What lambda_max(alpha_eff*H) must stay below for Adam's steps to be stable; see Curvature."""
+    return 2 * (1 + beta_1) / (1 - beta_1)
+
+
+def verdict(values: dict, beta_1: float) -> str:
+    """What lambda_max(alpha_eff*H) says of a run. values: by step, in order; those of the first ten do not count."""
+    bound, late = adam_bound(beta_1), {t: value for t, value in values.items() if t > 10} or values
+    reached = [t for t, value in late.items() if value >= bound]
+    return (f"lambda_max(alpha_eff*H): {list(late.values())[-1]:.3g} at the end, at most {max(late.values()):.3g} "
+            f"from step {min(late)} on, bound {bound:.3g}: " +
+            (f"at its bound from step {reached[0]} on: losses oscillate; lower --adam_learning_rate or stop there"
+             if reached else "steps are stable; a larger learning rate may be, too"))
 
 
 # -------------------------------------------------------------------------------- the loop
@@ -440,24 +514,28 @@ class Row(NamedTuple):
     """What is known of step t."""
 
     step: int
-    numbers: dict  # by column: losses (and L) at the image before update t, alpha_eff after it
+    numbers: dict  # by column: losses and curvature at the image before update t, alpha_eff of the update
     finite: bool  # all of the numbers, the second moment and the new image
     remarks: list  # on the numbers, for the log
 
 
-def optimise(step: Callable, x, curvature: Optional[Curvature], start: int, nsteps: int) -> Iterator[Row]:
-    """Make steps start + 1 .. nsteps on x, yielding the row of each; knows nothing of files."""
+def optimise(step: Callable, state, curvature: Optional[Curvature], start: int, nsteps: int) -> Iterator[Row]:
+    """Make steps start + 1 .. nsteps, yielding the row of each; knows nothing of files.
+
+    state: has x, the image, and Adam's optimizer. curvature: None to leave it out.
+    """
     for t in range(start + 1, nsteps + 1):
         due_now = curvature is not None and curvature.due(t)
-        x_t = tf.identity(x) if due_now else None
+        x_t = tf.identity(state.x) if due_now else None
         *values, finite = step().numpy().tolist()
-        numbers = dict(zip(COLUMNS, values))
-        remarks = curvature.update(t, x_t) if due_now else []
+        numbers, remarks = dict(zip(COLUMNS, values)), []
+        if due_now:
+            remarks = curvature.update(t, x_t, effective_learning_rate(state.optimizer))
+        elif curvature is not None and t == start + 1:  # the numbers go on, and so does what is said of them
+            remarks = curvature.remarks.numpy().decode().splitlines()
         if curvature is not None:
-            L = float(curvature.L.numpy())
-            numbers |= {"alpha_eff_max*L": numbers["alpha_eff_max"] * L, "L": L}
-            finite = finite and math.isfinite(L)
-        yield Row(t, numbers, bool(finite), remarks)
+            numbers |= curvature.columns(numbers["alpha_eff_max"])
+        yield Row(t, numbers, bool(finite) and all(map(math.isfinite, numbers.values())), remarks)
 
 
 def due(t: int, every: int) -> bool:
@@ -468,7 +546,7 @@ def due(t: int, every: int) -> bool:
 # -------------------------------------------------------------------------------- pictures
 
 # What is read, by Pillow's names: pictures made of pixels; no format that starts another program.
-READABLE = "PNG JPEG MPO TIFF WEBP AVIF GIF BMP DIB PPM JPEG2000 TGA ICO".split()
+READABLE = "PNG JPEG TIFF WEBP GIF BMP DIB PPM JPEG2000 TGA ICO".split()
 # What is written, with Pillow's options: without loss where the format allows.
 JPEG = {"quality": 95, "subsampling": 0}
 IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": {"lossless": True}, ".tif": {}, ".tiff": {},
@@ -776,7 +854,7 @@ class State:
     """All that an exact continuation needs. It is whole from the start, and so is every checkpoint."""
 
     def __init__(self, x: np.ndarray, args: argparse.Namespace):
-        self.x = tf.Variable(x)  # float32 (1, H, W, 3)
+        self.x, self.learning_rate = tf.Variable(x), args.adam_learning_rate  # x: float32 (1, H, W, 3)
         self.optimizer = keras.optimizers.Adam(args.adam_learning_rate, args.adam_beta_1, args.adam_beta_2,
                                                args.adam_epsilon)
         self.optimizer.build([self.x])
@@ -787,11 +865,10 @@ class State:
 
     def restore(self, prefix: Path, step: int) -> None:
         """Take over a checkpoint, but for the learning rate; raises an Exception if it is not whole."""
-        learning_rate = float(self.optimizer.learning_rate)
         self.checkpoint.restore(str(prefix)).assert_existing_objects_matched()
+        self.optimizer.learning_rate = self.learning_rate
         if int(self.optimizer.iterations) != step:
             raise ValueError(f"it is of step {step}, its Adam of step {int(self.optimizer.iterations)}")
-        self.optimizer.learning_rate = learning_rate
 
     def save(self, manager, t: int, run: dict, log: Log) -> None:
         """Write the checkpoint of step t by a tf.train.CheckpointManager. run: from describe()."""
@@ -846,6 +923,8 @@ def resume(args: argparse.Namespace, prefixes: list, state: State, run: dict) ->
             about = json.loads(tf.train.load_checkpoint(str(prefix)).get_tensor(ABOUT))
             changes = differences(args, prefix, about["run"], run)
             state.restore(prefix, about["step"])
+            if changes or not (args.optim and about["run"]["optim"]):
+                state.curvature.forget()
             return {"prefix": prefix, "step": about["step"], "log": about["log"], "changes": changes}
         except UsageError:
             raise
@@ -1016,7 +1095,8 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         say("Starting TensorFlow ...")
         start_tensorflow()
         weights = weights or imagenet_weights()
-        say(f"Network: {network(weights)}, weights from {weights.name}")
+        say(f"Content {x_c.shape[2]} x {x_c.shape[1]}, style {x_s.shape[2]} x {x_s.shape[1]} pixels; VGG weights "
+            f"{args.weights} ({network(weights)}); {device()}\nSnapshots and log: {files.image('*')}, {files.log}")
         description, state = describe(args, content, style, weights, x_c), State(x_c, args)
         resumed = resume(args, prefixes, state, description)
         start = resumed["step"] if resumed else 0
@@ -1025,7 +1105,9 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             for change in resumed["changes"]:
                 complain(f"warning: {change}")
         elif args.resume:
-            say(f"No checkpoint in {files.checkpoints}: starting fresh.")
+            earlier = find_checkpoints(aside(files.checkpoints))
+            say(f"No checkpoint in {files.checkpoints}: starting fresh." + bool(earlier) *
+                f" An earlier run's are in {aside(files.checkpoints)}, the newest is {earlier[0].name if earlier else 0}.")
         if start >= args.nsteps:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
@@ -1041,7 +1123,7 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
                 state.save(manager, start, description, log)  # so that --resume finds it here from now on
             save_image(files.style, x_s)
             save_image(files.image("000000"), x_c)
-            rows = optimise(step, state.x, state.curvature if args.optim else None, start, args.nsteps)
+            rows = optimise(step, state, state.curvature if args.optim else None, start, args.nsteps)
             return transfer(args, files, rows, state.x, log, Progress(start, args.nsteps),
                             lambda t: state.save(manager, t, description, log), stop)
         except (tf.errors.ResourceExhaustedError, MemoryError):
@@ -1093,6 +1175,7 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
 def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], x, log: Log,
              progress: Progress, save_checkpoint: Callable, stop: Stop) -> int:
     """Log, show and save what each step tells, up to the last one or a signal; returns the exit status."""
+    values = {}  # of lambda_max(alpha_eff*H), by step
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
@@ -1102,15 +1185,18 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 raise RunError(f"step {t} is not finite ({terms}): --adam_learning_rate or one of "
                                "--content_weight, --style_weight, --tv_weight is too large; last good "
                                f"checkpoint: {next(iter(find_checkpoints(files.checkpoints)), 'none')}")
-            if due(t, args.log_every) or last:
-                log.row(row, keep=due(t, args.log_every))
             for remark in row.remarks:
                 log.write(f"# {remark}")
+            if due(t, args.log_every) or last:
+                log.row(row, keep=due(t, args.log_every))
             progress.update(row)
+            values |= {t: row.numbers[LAMBDA]} if LAMBDA in row.numbers else {}
             if due(t, args.save_every):
                 save_image(files.image(f"{t:06d}"), x.numpy())
             if last:
                 save_image(files.final, x.numpy())
+                if values:
+                    log.write(f"# {verdict(values, args.adam_beta_1)}")
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.write(f"# {how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
@@ -1119,6 +1205,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 break
     finally:
         progress.close()
+    if values:
+        say(verdict(values, args.adam_beta_1))
     if t < args.nsteps:
         command = re.sub(r" --(resume_from|ckpt_in)[ =]('[^']*'|\S+)| --resume(?= |$)", "", args.command)
         complain(f"stopped after step {t}; to continue: {command} --resume")
@@ -1162,6 +1250,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str):
         if message.endswith("expected one argument"):
             message += " (a value that begins with a dash is given as --flag=VALUE)"
+        for flag in re.findall(r"^unrecognized arguments: (--\w+)", message):
+            for near in difflib.get_close_matches(flag, re.findall(r"--\w+", self.format_usage()), 1):
+                message += f"; did you mean {near}?"
         raise UsageError(" ".join(message.split()) + f" (see {PROGRAM} -h)")
 
 
@@ -1185,9 +1276,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="longest side both images are resized to")
 
     add = parser.add_argument_group("objective: alpha L_content + beta L_style + tau L_TV").add_argument
-    add("--content_weight", type=weight, default=1e4, metavar="ALPHA", help="alpha: more keeps more structure")
-    add("--style_weight", type=weight, default=0.01, metavar="BETA", help="beta: more brings out more texture")
-    add("--tv_weight", type=weight, default=300.0, metavar="TAU", help="tau: more is smoother")
+    add("--content_weight", type=weight, default="10000", metavar="ALPHA", help="alpha: more keeps more structure")
+    add("--style_weight", type=weight, default="0.01", metavar="BETA", help="beta: more brings out more texture")
+    add("--tv_weight", type=weight, default="300", metavar="TAU", help="tau: more is smoother")
     add("--loss_reduction", choices=("mean", "sum"), default="mean", help="of a layer's squared differences")
     add("--tv_form", choices=("isotropic", "anisotropic"), default="isotropic",
         help="sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|")
@@ -1203,7 +1294,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="base learning rate, in units of the pixel range")
     add("--adam_beta_1", type=unit, default=0.9, metavar="BETA_1", help="decay of the first moment")
     add("--adam_beta_2", type=unit, default=0.999, metavar="BETA_2", help="decay of the second moment")
-    add("--adam_epsilon", type=number(float, 1e-30, 1), default=1e-7, metavar="EPS", help="keeps Adam finite")
+    add("--adam_epsilon", type=number(float, 1e-30, 1), default="1e-7", metavar="EPS", help="keeps Adam finite")
 
     add = parser.add_argument_group("output (0 turns it off; the last step is always kept)").add_argument
     add("--save_every", type=cadence, default=100, metavar="N", help="write a snapshot every N steps")
