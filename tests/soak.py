@@ -9,15 +9,16 @@ until there have been enough kills. Then every log row, the pictures and the lis
 those of the uninterrupted run, byte for byte. The moments are spread over a whole process, from
 its start-up to its last file.
 
---repeat: one step at 512 pixels, and one estimate of L cut short after two products, from the same state again and
-again, while other processes come and go on the same cores. Threads then finish in ever new orders;
-every result must be the first one, bit for bit.
+--repeat: one step at 512 pixels, and one estimate of the curvature cut short after a few products, from the same
+state again and again, while other processes come and go on the same cores. Threads then finish in ever new
+orders; every result must be the first one, bit for bit.
 
 Exit status 1 if anything differs.
 """
 
 import argparse
 import contextlib
+import os
 import random
 import subprocess
 import sys
@@ -25,18 +26,19 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from benchmark import nst, pictures
 from conftest import SCRIPT, picture, row_lines
 
 RUN = ["--weights", "vgg16", "--image_size", "48", "--nsteps", "30", "--save_every", "5", "--ckpt_write_every", "3",
-       "--optim", "--optim_every", "6", "--ckpt_keep_max", "3"]
+       "--optim", "--optim_every", "6", "--optim_max_iters", "3", "--ckpt_keep_max", "3"]
 
 
 def start(inputs: Path, output: Path, *more) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, str(SCRIPT), "--content", str(inputs / "c.png"), "--style", str(inputs / "s.png"),
-                             "--output", str(output / "r.png"), *RUN, *more],
+    names = ["--content", str(inputs / "c.png"), "--style", str(inputs / "s.png"), "--output", str(output / "r.png")]
+    return subprocess.Popen([sys.executable, str(SCRIPT), *names, *RUN, *more],
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -59,7 +61,7 @@ def whole(folder: Path) -> None:
             image.load()
     for log in folder.glob("*_log.txt"):
         fields = [len(line.split()) for line in row_lines(log)]
-        if set(fields[:-1]) - {10}:  # the very last row may be in the middle of its write
+        if set(fields[:-1]) - {11}:  # the very last row may be in the middle of its write
             raise SystemExit(f"{log} has a cut row")
 
 
@@ -121,7 +123,7 @@ while True:
 @contextlib.contextmanager
 def busy_processes():
     """As many as there are cores, each at work most of the time."""
-    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(nst.available_cpus())]
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(os.cpu_count())]
     try:
         yield
     finally:
@@ -133,23 +135,25 @@ def busy_processes():
 def repeat(times: int, size: int = 512) -> int:
     """How many different results there were of a step and of an estimate of L, at most."""
     nst.start_tensorflow()
-    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o"])
+    # Two products from the same start, and two from another, are all that an estimate consists of.
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--optim", "--optim_max_iters", "2"])
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
     step = nst.make_step(objective, state.x, state.optimizer)
-    args.optim_max_iters = 2  # two products are all that an estimate consists of
-    estimate = nst.LipschitzEstimate(objective, state.x, args)
-    variables = [state.x, *state.optimizer.variables, estimate.vector]
+    curvature = state.curvature
+    curvature.product = nst.make_hessian_vector_product(objective)
+    variables = [state.x, *state.optimizer.variables, *curvature.variables.values()]
     start = [variable.numpy() for variable in variables]
     steps, estimates = set(), set()
     with busy_processes():
         for _ in range(times):
             for variable, value in zip(variables, start):
                 variable.assign(value)
-            pair = estimate.update()
-            estimates.add((pair.value, pair.residual, pair.vector.tobytes()))
-            steps.add(step().numpy().tobytes() + b"".join(variable.numpy().tobytes() for variable in variables))
+            curvature.update(1, state.x, np.ones(x_c.shape, np.float32))
+            found = [np.asarray(variable.numpy()).tobytes() for variable in curvature.variables.values()]
+            estimates.add(b"".join(found))
+            steps.add(step().numpy().tobytes() + state.x.numpy().tobytes())
     return max(len(steps), len(estimates))
 
 
@@ -162,7 +166,8 @@ def main() -> None:
     began = time.monotonic()
     if args.repeat:
         results = repeat(args.repeat)
-        print(f"{args.repeat} times the same step and estimate of L: {results} result{'s' * (results > 1)} ({time.monotonic() - began:.0f} s)")
+        print(f"{args.repeat} times the same step and estimate of L: {results} result{'s' * (results > 1)} "
+              f"({time.monotonic() - began:.0f} s)")
         raise SystemExit(results != 1)
     with tempfile.TemporaryDirectory() as folder:
         counts = soak(args.kills, args.seed, Path(folder))

@@ -1,6 +1,7 @@
 """The formulas against independent computations: NumPy in float64, closed forms, finite differences."""
 
 import argparse
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,7 +75,8 @@ def numpy_total_variation(x: np.ndarray, form: str) -> float:
 @pytest.mark.parametrize("form", ["isotropic", "anisotropic"])
 def test_total_variation(nst, form):
     x = image(1, 9, 6, 3)
-    np.testing.assert_allclose(nst.total_variation_loss(nst.tf.constant(x), form), numpy_total_variation(x, form), rtol=1e-5)
+    found = nst.total_variation_loss(nst.tf.constant(x), form)
+    np.testing.assert_allclose(found, numpy_total_variation(x, form), rtol=1e-5)
 
 
 def test_total_variation_of_a_flat_image_is_zero_and_smooth(nst):
@@ -113,12 +115,13 @@ def test_no_sum_of_three(nst, weights, tv_form, precision):
     """
     from tensorflow.python.eager import context
 
-    x_c, args = image(1, 16, 16, 3), nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--tv_form", tv_form])
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--tv_form", tv_form])
+    x_c = image(1, 16, 16, 3)
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg_features(weights, precision), x_c, x_c, args)
     with context.collect_graphs(optimized=True) as graphs:
         nst.make_step(objective, state.x, state.optimizer)()
-        nst.make_hessian_vector_product(objective, state.x)(x_c)
+        nst.make_hessian_vector_product(objective)(state.x, x_c)
     nodes = [node for graph in graphs for part in (graph.node, *(function.node_def for function in graph.library.function))
              for node in part]
     inputs = [sum(not name.startswith("^") for name in node.input) for node in nodes if node.op == "AddN"]
@@ -133,8 +136,7 @@ def test_features_are_keras_vgg19(nst, weights, tmp_path):
     keras = nst.keras
     vgg19 = keras.applications.VGG19(include_top=False, weights=None)
     vgg19.save_weights(tmp_path / "random.weights.h5")
-    nst.check_vgg19_arrays(tmp_path / "random.weights.h5")
-    features = nst.vgg_features(nst.weights_file("VGG-19", tmp_path / "random.weights.h5"))
+    features = nst.vgg_features(nst.find_weights(str(tmp_path / "random.weights.h5")))
     x = image(1, 32, 32, 3)
     bgr = 255 * x[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
     names = list(nst.STYLE_LAYERS + nst.CONTENT_LAYERS)
@@ -153,11 +155,12 @@ PUBLISHED_KERNELS = [0.16621928, -0.008902963, -0.0023012366, 0.002486315, -0.01
 
 
 def test_vgg16_weights_are_the_published_ones(nst, weights):
-    convolutions = nst.onnx_convolutions(weights.path.read_bytes())
+    convolutions = nst.onnx_convolutions(weights.read_bytes())
+    kernels, biases = ([convolutions[layer][which] for layer in sorted(convolutions)] for which in (0, 1))
     layers = [f"block{block}_conv{i}" for block, count in enumerate([2, 2, 3, 3, 3], 1) for i in range(1, count + 1)]
     assert sorted(convolutions) == layers
-    assert [convolutions[layer][1][0] for layer in layers] == [np.float32(bias) for bias in PUBLISHED_BIASES]
-    assert [convolutions[layer][0][0, 0, 0, 0] for layer in layers[1:]] == [np.float32(kernel) for kernel in PUBLISHED_KERNELS]
+    assert [bias[0] for bias in biases] == [np.float32(bias) for bias in PUBLISHED_BIASES]
+    assert [kernel[0, 0, 0, 0] for kernel in kernels[1:]] == [np.float32(kernel) for kernel in PUBLISHED_KERNELS]
 
 
 def numpy_vgg16(convolutions: dict, x: np.ndarray) -> dict:
@@ -169,7 +172,8 @@ def numpy_vgg16(convolutions: dict, x: np.ndarray) -> dict:
             maps = maps[:2 * height, :2 * width].reshape(height, 2, width, 2, -1).max(axis=(1, 3))
         kernel, bias = convolutions[layer]
         padded = np.pad(maps, [(1, 1), (1, 1), (0, 0)])
-        shifted = [padded[i:i + len(maps), j:j + maps.shape[1]] @ kernel[i, j].astype(np.float64) for i in range(3) for j in range(3)]
+        shifted = [padded[i:i + len(maps), j:j + maps.shape[1]] @ kernel[i, j].astype(np.float64)
+                   for i in range(3) for j in range(3)]
         maps = np.maximum(sum(shifted) + bias, 0)
         found[layer] = maps
     return found
@@ -178,7 +182,7 @@ def numpy_vgg16(convolutions: dict, x: np.ndarray) -> dict:
 def test_vgg16_features_are_the_scaled_activations(nst, weights, phi):
     """Each layer's activations are VGG-16's own times the scale that gives them VGG-19's magnitude."""
     x = image(1, 32, 32, 3)
-    activations = numpy_vgg16(nst.onnx_convolutions(weights.path.read_bytes()), x[0])
+    activations = numpy_vgg16(nst.onnx_convolutions(weights.read_bytes()), x[0])
     scales = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
               "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
     found = phi(x)
@@ -206,17 +210,18 @@ def test_adam_step_clipping_and_effective_learning_rate(nst):
     step = nst.make_step(quadratic(tf, target), x, optimizer)
 
     expected, m, v = start.astype(np.float64), 0.0, 0.0
-    for t, row in enumerate(nst.optimise(step, None, 0, 60), 1):
+    for t, row in enumerate(nst.optimise(step, SimpleNamespace(x=x, optimizer=optimizer), None, 0, 60), 1):
         gradient = expected - target
-        assert row.step == t
-        assert row.total == pytest.approx(0.5 * np.sum(gradient**2), rel=1e-4), "the losses are those before the update"
+        assert row.step == t and list(row.numbers) == list(nst.COLUMNS)
+        loss = 0.5 * np.sum(gradient**2)
+        assert row.numbers["Total Loss"] == pytest.approx(loss, rel=1e-4), "the losses are those before the update"
         m = beta_1 * m + (1 - beta_1) * gradient
         v = beta_2 * v + (1 - beta_2) * gradient**2
         m_hat, v_hat = m / (1 - beta_1**t), v / (1 - beta_2**t)
         # Keras adds epsilon to sqrt(v), not to sqrt(v_hat): the "epsilon hat" of Kingma & Ba, section 2.
         expected = np.clip(expected - alpha * m_hat / (np.sqrt(v_hat) + epsilon / np.sqrt(1 - beta_2**t)), 0, 1)
         alpha_eff = alpha / (np.sqrt(v_hat) + epsilon)
-        summary = (row.alpha_eff_min, row.alpha_eff_mean, row.alpha_eff_max)
+        summary = [row.numbers[f"alpha_eff_{what}"] for what in ("min", "mean", "max")]
         np.testing.assert_allclose(summary, (alpha_eff.min(), alpha_eff.mean(), alpha_eff.max()), rtol=1e-3)
         np.testing.assert_allclose(x.numpy(), expected, atol=2e-5)
         assert row.finite
@@ -232,7 +237,8 @@ def test_a_step_that_is_not_finite_is_told(nst, poison):
     objective = {"loss": lambda x: tf.stack([0.0, 0.0, 0.0, tf.reduce_sum(x)]) * np.inf,
                  "gradient": lambda x: tf.stack([0.0, 0.0, 0.0, tf.reduce_sum(tf.sqrt(x - tf.stop_gradient(x)))]),
                  "moment": lambda x: tf.stack([0.0, 0.0, 0.0, 1e30 * tf.reduce_sum(x)])}[poison]
-    assert not next(nst.optimise(nst.make_step(objective, x, optimizer), None, 0, 1)).finite
+    state = SimpleNamespace(x=x, optimizer=optimizer)
+    assert not next(nst.optimise(nst.make_step(objective, x, optimizer), state, None, 0, 1)).finite
 
 
 def test_row_one_has_content_loss_zero(nst, weights):
@@ -243,6 +249,7 @@ def test_row_one_has_content_loss_zero(nst, weights):
         optimizer = nst.keras.optimizers.Adam(0.01)
         optimizer.build([x])
         objective = nst.make_objective(nst.vgg_features(weights, precision), x_c, x_s, arguments())
-        first, second = nst.optimise(nst.make_step(objective, x, optimizer), None, 0, 2)
-        assert first.content == 0 and first.total == pytest.approx(first.style + first.tv)
-        assert second.content > 0
+        step, state = nst.make_step(objective, x, optimizer), SimpleNamespace(x=x, optimizer=optimizer)
+        first, second = (row.numbers for row in nst.optimise(step, state, None, 0, 2))
+        assert first["Content Loss"] == 0 and second["Content Loss"] > 0
+        assert first["Total Loss"] == pytest.approx(first["Style loss"] + first["Total Variation"])

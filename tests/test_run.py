@@ -1,4 +1,4 @@
-"""The command's outputs: file names, log, cadences, checkpoints, exact continuation, branches."""
+"""The command's outputs: file names, log, cadences, exact continuation, branches, weights."""
 
 import hashlib
 import os
@@ -11,44 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import ROOT, command, picture, row_lines, rows
-
-COLUMN_LINE = ("# Step  Content Loss  Style loss  Total Variation  Total Loss  "
-               "alpha_eff_min  alpha_eff_mean  alpha_eff_max")
-
-
-def names(folder) -> list:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-@pytest.fixture
-def run(nst, capsys):
-    """Run the command line in this process; returns (status, stdout, stderr)."""
-    def run(*words):
-        status = nst.main([str(word) for word in words])
-        return status, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def whole(inputs, tmp_path_factory):
-    """An uninterrupted run of 12 steps, by the command itself, with the Lipschitz estimate."""
-    out = tmp_path_factory.mktemp("whole")
-    result = command("--content", inputs / "c.png", "--style", inputs / "s.png", "--output", out / "r.png",
-                     "--weights", "vgg16", "--image_size", 64, *CADENCE, "--nsteps", 12)
-    assert result.returncode == 0, result.stderr
-    return out, result
-
-
-CADENCE = ["--save_every", 4, "--ckpt_write_every", 4, "--optim"]
-
-
-def assert_same_run(folder, whole):
-    """Same log rows and the same final image, byte for byte."""
-    assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole / "r_c_s_log.txt")
-    assert (folder / "r_c_s_final.png").read_bytes() == (whole / "r_c_s_final.png").read_bytes()
-
+from conftest import CADENCE, COLUMN_LINE, OPTIM_COLUMNS, ROOT, assert_same_run, contents, names, picture, row_lines, rows
 
 def test_files_and_terminal(whole):
     out, result = whole
@@ -75,23 +38,28 @@ def test_pictures(whole, inputs, nst):
     assert moved.max() <= 12 * 0.01 * 255 * 1.5, "and by no more than Adam's steps"
 
 
-def test_log(whole, nst):
+def test_log(whole, inputs, nst):
     out, _ = whole
     lines = (out / "r_c_s_log.txt").read_text().splitlines()
-    assert lines.index(COLUMN_LINE + "  alpha_eff_max*L  L") > 20
+    assert lines.index(COLUMN_LINE + OPTIM_COLUMNS) > 20
     number = r"-?\d\.\d{8}e[+-]\d\d"
-    assert all(re.fullmatch(rf"\d+(  {number}){{9}}", line) for line in row_lines(out / "r_c_s_log.txt"))
+    assert all(re.fullmatch(rf"\d+(  {number}){{10}}", line) for line in row_lines(out / "r_c_s_log.txt"))
     table = rows(out / "r_c_s_log.txt")
     assert np.array_equal(table[:, 0], np.arange(1, 13))
     assert table[0, 1] == 0 and (table[1:, 1] > 0).all(), "row 1: the content image itself"
     np.testing.assert_allclose(table[:, 1:4].sum(axis=1), table[:, 4], rtol=1e-6)
     assert table[-1, 4] < 0.5 * table[0, 4], "the objective falls"
+    L = table[:, 9]
+    assert L[0] == L[1] != L[2] == L[3] == L[4] != L[5] == L[7] != L[8] == L[10] != L[11], "carried between estimates"
     assert (table[:, 5] <= table[:, 6]).all() and (table[:, 6] <= table[:, 7]).all()
     np.testing.assert_allclose(table[:, 8], table[:, 7] * table[:, 9], rtol=1e-6)
-    header = "\n".join(lines[:lines.index(COLUMN_LINE + "  alpha_eff_max*L  L")])
-    for text in ("Date: 20", f"Command: {sys.executable} {ROOT}", "SHA-256 " + nst.VGG16_SHA256, "TensorFlow ", "Keras ", "NumPy ", "Pillow ",
-                 "Python ", "Platform: ", "Device: ", "adam_epsilon: 1e-07", "tv_weight: 300.0", "Image shape: 1 x 51 x 64 x 3"):
-        assert text in header
+    header = "\n".join(lines[:lines.index(COLUMN_LINE + OPTIM_COLUMNS)])
+    sha256 = hashlib.sha256((inputs / "c.png").read_bytes()).hexdigest()
+    for text in ("Date: 20", f"Command: {sys.executable} {ROOT}", f"Content SHA-256: {sha256}", ", 80 x 64 pixels",
+                 f"Weights SHA-256: {nst.VGG16_SHA256}", "Weights: vgg16, VGG-16, ", "Script SHA-256: ", "TensorFlow: ",
+                 "Keras: ", "NumPy: ", "Pillow: ", "Python: ", "Platform: ", "Device: ", "adam_epsilon: 1e-07",
+                 "tv_weight: 300.0", "Image shape: 1 x 51 x 64 x 3"):
+        assert f"# {text}" in header or text.startswith(", ")
     assert re.fullmatch(r"# Finished, \S+: \d+\.\d s elapsed, \d+\.\d{3} s per step", lines[-1])
 
 
@@ -114,12 +82,9 @@ def test_resume_is_exact_also_after_a_move(flags, whole, tmp_path, run):
     assert "# Resumed at step 8 from " in text and text.count(COLUMN_LINE) == 1
     assert {"ckpt-4.index", "ckpt-8.index", "ckpt-12.index"} <= {path.name for path in (moved / "checkpoints").iterdir()}
 
-    (moved / "r_c_s_final.png").unlink()  # as if killed between the last checkpoint and the picture
-    before = (moved / "r_c_s_log.txt").read_bytes()
+    before = contents(moved)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))
-    assert status == 0 and "Nothing left to do" in out
-    assert (moved / "r_c_s_log.txt").read_bytes() == before
-    assert_same_run(moved, whole[0])
+    assert status == 0 and "Nothing left to do" in out and contents(moved) == before
 
 
 def test_an_older_checkpoint_with_nothing_left_to_do(flags, tmp_path, run):
@@ -173,35 +138,40 @@ def test_ckpt_in_continues_in_another_output(flags, whole, tmp_path, run):
     assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole[0] / "r_c_s_log.txt")[8:]
     assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
     assert "checkpoints/ckpt-8.index" in names(folder), "so that --resume finds it from the first moment"
-    assert names(tmp_path / "from") == sorted(set(names(whole[0] / "checkpoints")) - {"ckpt-12.index", "ckpt-12.data-00000-of-00001"})
+    kept = {name for name in names(whole[0] / "checkpoints") if not name.startswith("ckpt-12.")}
+    assert names(tmp_path / "from") == sorted(kept)
 
 
-def test_optim_may_be_turned_off_and_on(flags, whole, tmp_path, run):
-    plain = CADENCE[:-1]
+def test_optim_may_be_turned_off_and_on(flags, whole, tmp_path, run, nst):
+    plain = [word for word in CADENCE if word != "--optim"]
     for nsteps, optim in ((4, []), (8, ["--optim"]), (12, [])):
         assert run(*flags(*plain, "--nsteps", nsteps, "--resume", *optim))[0] == 0
     lines = [line.split() for line in row_lines(tmp_path / "out" / "r_c_s_log.txt")]
-    assert [len(line) for line in lines] == [8] * 4 + [10] * 4 + [8] * 4
+    assert [len(line) for line in lines] == [8] * 4 + [11] * 4 + [8] * 4
     reference = [line.split()[:8] for line in row_lines(whole[0] / "r_c_s_log.txt")]
     assert [line[:8] for line in lines] == reference, "watching does not disturb"
-    L = rows(whole[0] / "r_c_s_log.txt")[4:8, 9]
-    np.testing.assert_allclose([float(line[9]) for line in lines[4:8]], L, rtol=0.02)
+    L = rows(whole[0] / "r_c_s_log.txt")[5:8, 9]  # row 5 has an estimate of its own, as the first with --optim
+    np.testing.assert_allclose([float(line[9]) for line in lines[5:8]], L, rtol=0.5)
     assert (tmp_path / "out" / "r_c_s_log.txt").read_text().count(COLUMN_LINE) == 3
+    variables = [nst.tf.train.list_variables(str(tmp_path / "out" / "checkpoints" / f"ckpt-{t}")) for t in (4, 8)]
+    assert variables[0] == variables[1], "a checkpoint always holds everything"
 
 
 def test_unconverged_estimates_are_marked_and_carried(flags, tmp_path, run):
     assert run(*flags("--nsteps", 5, "--optim", "--optim_every", 2, "--optim_max_iters", 2))[0] == 0
     text = (tmp_path / "out" / "r_c_s_log.txt").read_text()
-    assert re.findall(r"^# step (\d+): L has not converged after 2 products, residual [\d.]+% of L$", text, re.MULTILINE)[:2] == ["1", "2"]
+    marked = re.findall(r"^# step (\d+): L has not converged after 2 products, residual [\d.]+% of \w+$", text, re.MULTILINE)
+    assert marked[:2] == ["1", "2"]
     L = rows(tmp_path / "out" / "r_c_s_log.txt")[:, 9]
     assert L[0] != L[1] == L[2] != L[3] == L[4]
 
 
 def test_the_objective_flags_reach_the_log(flags, tmp_path, run, nst):
     """Row 1, from the pictures that were saved: other weights, sums and the other total variation."""
-    other = ["--content_weight", 2, "--style_weight", 3e-6, "--tv_weight", 5, "--loss_reduction", "sum", "--tv_form", "anisotropic"]
-    assert run(*flags("--nsteps", 2, *other))[0] == 0
-    x_c, x_s = (np.asarray(Image.open(tmp_path / "out" / f"r_c_s_{what}.png"), np.float32)[None] / 255 for what in ("000000", "style"))
+    weights = ["--content_weight", 2, "--style_weight", 3e-6, "--tv_weight", 5]
+    assert run(*flags("--nsteps", 2, *weights, "--loss_reduction", "sum", "--tv_form", "anisotropic"))[0] == 0
+    x_c, x_s = (np.asarray(Image.open(tmp_path / "out" / f"r_c_s_{what}.png"), np.float32)[None] / 255
+                for what in ("000000", "style"))
     phi = nst.vgg_features(nst.find_weights("vgg16"))
 
     def grams(x):
@@ -230,8 +200,8 @@ def test_cadences(flags, tmp_path, run):
     assert run(*flags(*cadence, "--nsteps", 5))[0] == 0
     folder = tmp_path / "out"
     assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == [2, 4, 5]
-    assert names(folder) == ["checkpoints/checkpoint", "checkpoints/ckpt-5.data-00000-of-00001", "checkpoints/ckpt-5.index",
-                             "r_c_s_000000.png", "r_c_s_final.png", "r_c_s_log.txt", "r_c_s_style.png"]
+    parts = [f"checkpoints/{name}" for name in ("checkpoint", "ckpt-5.data-00000-of-00001", "ckpt-5.index")]
+    assert names(folder) == [*parts, "r_c_s_000000.png", "r_c_s_final.png", "r_c_s_log.txt", "r_c_s_style.png"]
     assert run(*flags(*cadence, "--nsteps", 7, "--log_every", 2, "--resume"))[0] == 0
     assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == [2, 4, 6, 7]
     assert run(*flags("--save_every", 0, "--log_every", 0, "--nsteps", 2, output=tmp_path / "two" / "r.png"))[0] == 0
@@ -289,26 +259,26 @@ def test_resume_without_a_checkpoint_starts_fresh_and_says_so(flags, tmp_path, r
 def test_another_picture(flags, inputs, tmp_path, run):
     """--resume refuses, a checkpoint that is named may branch, another shape is never taken."""
     assert run(*flags("--nsteps", 2))[0] == 0
-    before = {name: (tmp_path / "out" / name).read_bytes() for name in names(tmp_path / "out")}
+    before = contents(tmp_path / "out")
     (tmp_path / "other").mkdir()
     picture(64, 72, seed=9).save(tmp_path / "other" / "s.png")
     other = ["--style", tmp_path / "other" / "s.png"]
     status, _, err = run(*flags("--nsteps", 4, "--resume", *other))
-    assert status == 2 and err.count("\n") == 1 and "style: s.png (SHA-256 " in err
+    assert status == 2 and err.count("\n") == 1 and "Style SHA-256: " in err
     status, _, err = run(*flags("--nsteps", 4, "--resume", "--image_size", 48))
     assert status == 2 and err.count("\n") == 1 and "1 x 51 x 64 x 3" in err and "1 x 38 x 48 x 3" in err
     checkpoint = tmp_path / "out" / "checkpoints" / "ckpt-2"
     status, _, err = run(*flags("--nsteps", 4, "--resume_from", checkpoint, "--image_size", 48))
     assert status == 2 and "1 x 38 x 48 x 3" in err
-    assert {name: (tmp_path / "out" / name).read_bytes() for name in names(tmp_path / "out")} == before
+    assert contents(tmp_path / "out") == before
 
     branch = tmp_path / "branch" / "r.png"
     status, out, err = run(*flags("--nsteps", 4, "--resume_from", checkpoint, "--tv_weight", 5, *other, output=branch))
-    assert status == 0 and err.count("\n") == 2 and "warning: style: s.png" in err
+    assert status == 0 and err.count("\n") == 2 and "warning: Style SHA-256: " in err
     assert "warning: tv_weight: 300.0 in the checkpoint, 5.0 now" in err
     log = branch.with_name("r_c_s_log.txt")
     assert [int(row[0]) for row in rows(log)] == [3, 4]
-    assert "# Changed style: s.png" in log.read_text() and "# Changed tv_weight: 300.0" in log.read_text()
+    assert "# Changed Style SHA-256: " in log.read_text() and "# Changed tv_weight: 300.0" in log.read_text()
 
 
 def test_the_flags_win_over_the_checkpoint(flags, tmp_path, run):
@@ -329,7 +299,7 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
     flipped.write_bytes(b"\x55" * flipped.stat().st_size)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
     assert status == 0 and "ckpt-4 at step 4" in out
-    assert [re.search(r"warning: passed over .*ckpt-(\d+)'", line).group(1) for line in err.splitlines()] == ["12", "8"]
+    assert [re.search(r"warning: passed over.*ckpt-(\d+)'", line).group(1) for line in err.splitlines()] == ["12", "8"]
     assert_same_run(tmp_path / "out", whole[0])
 
     for index in checkpoints.glob("*.index"):
@@ -364,8 +334,8 @@ def test_imagenet_weights_out_of_reach(flags, tmp_path, run, nst, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-def test_imagenet_weights_are_downloaded_once_and_anew_if_cut(flags, tmp_path, run, nst, monkeypatch):
-    """From a stand-in for Keras' host, into a cache that is not there yet; a download that was killed is no end."""
+def test_imagenet_weights_are_downloaded_once_and_anew_if_damaged(tmp_path, nst, monkeypatch):
+    """From a stand-in for Keras' host, into a cache that is not there yet; its hash is what counts."""
     vgg19 = nst.keras.applications.VGG19(include_top=False, weights=None)
     host = tmp_path / "host.weights.h5"
     vgg19.save_weights(host)
@@ -375,11 +345,15 @@ def test_imagenet_weights_are_downloaded_once_and_anew_if_cut(flags, tmp_path, r
     monkeypatch.setattr(nst, "IMAGENET_MD5", hashlib.md5(host.read_bytes()).hexdigest())
     cached = home / "models" / nst.IMAGENET_FILE
     assert nst.find_weights("imagenet") is None
-    assert nst.download_imagenet().path == cached
-    assert nst.find_weights("imagenet") == nst.download_imagenet()
-    cached.write_bytes(cached.read_bytes()[:100_000])
-    assert nst.find_weights("imagenet") is None
-    assert nst.download_imagenet().size == host.stat().st_size == cached.stat().st_size
+    assert nst.imagenet_weights() == cached
+    host.rename(host.with_name("away"))  # from here on the cache has to do
+    assert nst.imagenet_weights() == cached
+    host.with_name("away").rename(host)
+    data = bytearray(host.read_bytes())
+    data[len(data) // 2] ^= 1  # one bit of one weight
+    for damaged in data, data[:100_000]:
+        cached.write_bytes(damaged)
+        assert nst.imagenet_weights() == cached and cached.read_bytes() == host.read_bytes()
 
 
 def test_weights_file(flags, tmp_path, run, nst):
@@ -391,16 +365,16 @@ def test_weights_file(flags, tmp_path, run, nst):
     vgg19.save(legacy)
     for path in saved, legacy:
         status, out, err = run(*flags("--nsteps", 2, "--weights", path, output=tmp_path / path.stem / "r.png"))
-        assert (status, err) == (0, "") and "Network: VGG-19" in out
+        assert (status, err) == (0, "") and "VGG-19" in out
     assert_same_run(tmp_path / "legacy", tmp_path / "saved.weights")
-    assert "# Network: VGG-19\n" in (tmp_path / "legacy" / "r_c_s_log.txt").read_text()
+    assert f"# Weights: {legacy}, VGG-19, legacy.h5\n" in (tmp_path / "legacy" / "r_c_s_log.txt").read_text()
 
 
 def test_the_onnx_file_from_anywhere(flags, tmp_path, run, nst):
-    path = shutil.copy(nst.find_weights("vgg16").path, tmp_path / "vgg16.onnx")
+    path = shutil.copy(nst.find_weights("vgg16"), tmp_path / "vgg16.onnx")
     for weights, folder in ("vgg16", "out"), (path, "file"):
         status, out, _ = run(*flags("--nsteps", 2, "--weights", weights, output=tmp_path / folder / "r.png"))
-        assert status == 0 and "Network: VGG-16" in out
+        assert status == 0 and "VGG-16" in out
     assert_same_run(tmp_path / "file", tmp_path / "out")
 
 
@@ -409,18 +383,18 @@ def test_the_first_steps_are_those_of_imagenet_weights(tmp_path, run):
 
     The description's sample log, of another picture and VGG-19, has 3.58e6 and 7.84e6 there.
     """
-    words = ["--content", ROOT / "content_files/c1.png", "--style", ROOT / "style_files/s1.png", "--output", tmp_path / "r.png"]
-    assert run(*words, "--weights", "vgg16", "--nsteps", 3, "--ckpt_write_every", 0)[0] == 0
+    inputs = ["--content", ROOT / "content_files/c1.png", "--style", ROOT / "style_files/s1.png"]
+    assert run(*inputs, "--output", tmp_path / "r.png", "--weights", "vgg16", "--nsteps", 3, "--ckpt_write_every", 0)[0] == 0
     content = rows(tmp_path / "r_c1_s1_log.txt")[:, 1]
     np.testing.assert_allclose(content[1:], [3.44e6, 8.25e6], rtol=0.1)
     np.testing.assert_allclose(content[1:], [3.58e6, 7.84e6], rtol=0.15)
 
 
-@pytest.mark.parametrize("asked, threads", [("3", "3 threads"), ("1", "1 thread"), ("0", None), ("x", None), ("", None)])
+@pytest.mark.parametrize("asked, threads", [("3", 3), ("1", 1), ("", None)])
 def test_device_in_the_log(nst, monkeypatch, asked, threads):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", asked)
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert nst.device().endswith(", " + (threads or f"{count} thread{'s' * (count > 1)}"))
+    assert nst.device().endswith(f", threads: {threads or count}")
 
 
 def test_readme_names_every_flag(nst):
