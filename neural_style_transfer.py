@@ -572,8 +572,8 @@ def read_picture(flag: str, name: str) -> Picture:
                 image.seek(0)
                 rgb = to_rgb(image)
         except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
-            raise UsageError(f"{flag}: {quoted(name)} is no picture that can be read ({reason(error)}); "
-                             f"{remedy}") from None
+            why = reason(error).partition(" <_io")[0]
+            raise UsageError(f"{flag}: {quoted(name)} is no readable picture ({why}); {remedy}") from None
     if frames > 1:
         complain(f"warning: {flag}: {quoted(name)} has {frames} frames; the first is used")
     return Picture(Path(name), hashlib.sha256(data).hexdigest(), rgb)
@@ -595,9 +595,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
         image = ImageOps.exif_transpose(image)
-    if image.mode[0] in "IF":  # grey of 16 bits, or float: Pillow's convert() would clip it at 255
-        image = Image.fromarray(to_8_bits(np.asarray(image) / (65535 if image.mode[0] == "I" else 1)))
-    grey, alpha = image.mode in ("1", "L", "LA", "La"), None
+    alpha = None
+    if image.mode[0] in "IF":  # grey of 16 bits, or float in [0, 1]: Pillow's convert() would clip it at 255
+        pixels, clear = np.asarray(image), image.info.get("transparency")
+        alpha = None if clear is None else Image.fromarray(np.where(pixels == clear, 0, 255).astype(np.uint8))
+        pixels = pixels / (65535 if image.mode[0] == "I" else 1)
+        if not (np.isfinite(pixels).all() and pixels.max() <= 1):
+            raise ValueError("its grey levels go beyond 65535, or 1 if they are floating-point")
+        image = Image.fromarray(to_8_bits(pixels))
+    grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
@@ -635,7 +641,7 @@ def fit(flag: str, picture: Picture, image_size: int) -> np.ndarray:
 
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:
     """Pixels in [0, 1] as uint8, rounded to the nearest grey level."""
-    return np.rint(np.nan_to_num(np.clip(pixels, 0, 1)) * 255).astype(np.uint8)
+    return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
 def save_image(path: Path, pixels: np.ndarray) -> None:
@@ -663,6 +669,8 @@ class OutputFiles:
             wrong = f"ends in {quoted(path.suffix)}; give one of {' '.join(IMAGE_FORMATS)}"
         elif any(map(os.path.isfile, (self.checkpoints, aside(self.checkpoints)))):
             wrong = "lies beside a file named checkpoints, where a folder is needed; choose another folder"
+        elif re.search("[\ud800-\udfff]", str(self.folder)):
+            wrong = "lies in a folder whose name is not UTF-8, which TensorFlow cannot write to; rename it"
         elif longest > 255:
             wrong = f"makes file names of {longest} bytes; at most 255 are possible"
         elif danger := [source for source in (content, style) if self.endangers(source, path)]:
@@ -819,8 +827,9 @@ def describe(args: argparse.Namespace, content: Picture, style: Picture, weights
 def device() -> str:
     """What computes, and with how many threads of the CPU."""
     gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
+    asked = re.fullmatch("[1-9][0-9]*", os.environ.get("TF_NUM_INTRAOP_THREADS", ""))  # TensorFlow's variable
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{', '.join(gpus) or 'CPU'}, threads: {os.environ.get('TF_NUM_INTRAOP_THREADS') or cores}"
+    return f"{', '.join(gpus) or 'CPU'}, threads: {asked[0] if asked else cores}"
 
 
 def now() -> str:
@@ -1108,13 +1117,15 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         if start >= args.nsteps:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
+            if not files.final.exists():  # the run was killed at a later step
+                save_image(files.final, state.x.numpy())
             return 0
         try:
             step = compiled_step(args, state, weights, x_c, x_s)
             if stop.signum:
                 return 128 + stop.signum  # nothing has been written
             log = open_log(args, files, description, resumed)
-            # The manager goes by a list that a kill may have left behind; find_checkpoints() goes by the files.
+            # The manager goes by a list that a kill may leave behind; find_checkpoints() goes by the files.
             (files.checkpoints / "checkpoint").unlink(missing_ok=True)
             manager = tf.train.CheckpointManager(state.checkpoint, str(files.checkpoints),
                                                  args.ckpt_keep_max or None, checkpoint_name="ckpt")
@@ -1160,8 +1171,10 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
     elif found and home == aside(files.checkpoints).resolve():
         raise UsageError(f"{quoted(resumed['prefix'])} would be replaced by the run in "
                          f"{quoted(files.checkpoints)}; rename its folder or choose another --output")
-    elif found or not find_checkpoints(aside(files.checkpoints)):  # none never take the place of some
+    elif found or not find_checkpoints(aside(files.checkpoints)):
         set_aside(files.log, files.checkpoints)
+    elif files.log.exists():  # a run without checkpoints never takes the place of one that has some
+        say(f"The earlier {files.log}, of a run without checkpoints, is replaced.")
     if resumed:
         remarks = [f"Resumed at step {resumed['step']} from {resumed['prefix']}", *remarks,
                    *(f"Changed {change}" for change in resumed["changes"])]
@@ -1209,8 +1222,10 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
     if values:
         say(state.curvature.verdict(values, args.adam_beta_1))
     if t < args.nsteps:
-        command = re.sub(r" --(resume_from|ckpt_in)[ =]('[^']*'|\S+)| --resume(?= |$)", "", args.command)
-        complain(f"stopped after step {t}; to continue: {command} --resume")
+        command = args.command + " --resume" * (not args.resume)
+        if args.resume_from is not None or args.ckpt_in is not None:
+            command = "the same with --resume in place of --resume_from or --ckpt_in"
+        complain(f"stopped after step {t}; to continue: {command}")
         return 128 + stop.signum
     plot = ["gnuplot", "-c", os.path.relpath(Path(__file__).with_name("gnuplot.plt")), str(files.log)]
     say(f"Wrote {files.final}\n      {files.image('*')} (style, content and snapshots)\n      {files.log}\n"

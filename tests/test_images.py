@@ -146,7 +146,7 @@ def test_32_bit_grey_tiff(read, brightest, white, kind):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 def test_pixels_that_are_no_grey_levels_are_refused(read, value):
-    with pytest.raises(UsageError, match="--content: .*is no picture that can be read"):
+    with pytest.raises(UsageError, match="--content: .*is no readable picture"):
         read(Image.fromarray(np.array([[0.5, value]], np.float32)), "TIFF")
 
 
@@ -444,6 +444,6 @@ def test_postscript_is_refused_whatever_its_name(tmp_path, monkeypatch, suffix):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     path = tmp_path / f"picture{suffix}"
     path.write_bytes(saved(RGB, "EPS"))
-    with pytest.raises(UsageError, match="--style: .*is no picture that can be read"):
+    with pytest.raises(UsageError, match="--style: .*is no readable picture"):
         read_picture("--style", str(path))
     assert not (tmp_path / "started").exists()

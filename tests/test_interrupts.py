@@ -39,7 +39,8 @@ def started(words, rows_wanted=5, **options) -> subprocess.Popen:
 
 @pytest.mark.parametrize("signum, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, signum, status):
-    process = started(flags(*ENDLESS, "--optim", "--optim_every", 3))
+    optim = ["--optim", "--optim_every", 3, "--optim_max_iters", 3]
+    process = started(flags(*ENDLESS, *optim))
     process.send_signal(signum)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
@@ -58,8 +59,8 @@ def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, signum, status):
     words[words.index("100000")] = str(t + 2)  # the very command, to an end
     result = subprocess.run(words, capture_output=True, text=True)
     assert result.returncode == 0 and f"at step {t}." in result.stdout and result.stderr == ""
-    whole = command(*flags("--nsteps", t + 2, "--save_every", 0, "--ckpt_write_every", 7, "--optim",
-                           "--optim_every", 3, output=tmp_path / "whole" / "r.png"))
+    whole = command(*flags("--nsteps", t + 2, "--save_every", 0, "--ckpt_write_every", 7, *optim,
+                           output=tmp_path / "whole" / "r.png"))
     assert whole.returncode == 0
     assert_same_run(folder, tmp_path / "whole")
 

@@ -313,10 +313,11 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
 
 
 def test_bfloat16_resumes_exactly_and_is_another_run(flags, tmp_path, run):
+    optim = ["--optim", "--optim_max_iters", 3]
     output = tmp_path / "whole" / "r.png"
-    assert run(*flags("--precision", "bfloat16", "--nsteps", 4, "--optim", output=output))[0] == 0
+    assert run(*flags("--precision", "bfloat16", "--nsteps", 4, *optim, output=output))[0] == 0
     for nsteps in (2, 4):
-        assert run(*flags("--precision", "bfloat16", "--nsteps", nsteps, "--optim", "--resume"))[0] == 0
+        assert run(*flags("--precision", "bfloat16", "--nsteps", nsteps, *optim, "--resume"))[0] == 0
     assert_same_run(tmp_path / "out", tmp_path / "whole")
     assert rows(tmp_path / "out" / "r_c_s_log.txt")[0, 1] == 0
     status, _, err = run(*flags("--nsteps", 6, "--resume"))
