@@ -17,9 +17,9 @@ pictures, output files, the log, checkpoints, the terminal, the run, the command
 
 import signal
 
-STOPPING = {signal.SIGINT, signal.SIGTERM}  # what asks a run to stop, in good order
-if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
-    STOPPING.add(signal.SIGHUP)
+# What asks a run to stop, in good order; what is ignored, as under nohup, stays so.
+STOPPING = {signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(signum) != signal.SIG_IGN}
 if __name__ == "__main__":  # blocked before NumPy starts threads, which would take them from Stop.wait
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
 
@@ -290,7 +290,8 @@ def effective_learning_rate(optimizer):
     """alpha_eff = learning rate / (sqrt(v_hat) + eps) of each pixel and channel, after t >= 1 Adam updates.
 
     v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015). Keras' Adam
-    adds eps to sqrt(v), not to sqrt(v_hat): the two differ only where v is about eps^2.
+    adds eps to sqrt(v), not to sqrt(v_hat), so that a pixel of nearly no gradient, sqrt(v) << eps, really
+    gets sqrt(1 - beta_2^t) of this at step t: 1 / 32 of it in row 1. Elsewhere the two are the same.
     Returns float32 of the image's shape, in units of x per unit of gradient.
     """
     iteration, learning_rate, _, v = optimizer.variables  # Keras' order; _ is the first moment
@@ -414,7 +415,7 @@ class Followed:
         self.vector = tf.Variable(np.random.default_rng(0).standard_normal(shape, np.float32))
         self.value = tf.Variable(math.nan, dtype=tf.float64)  # signed; NaN: none yet
         self.checks = tf.Variable([0, 1], dtype=tf.int64)  # step of the last check, estimates to the next
-        self.variables = {"vector": self.vector, "value": self.value, "checks": self.checks}
+        self.checkpoint = tf.train.Checkpoint(vector=self.vector, value=self.value, checks=self.checks)
 
     def update(self, t: int, product: Callable) -> list:
         """Estimate it anew at step t by products v -> H v; returns remarks for the log."""
@@ -429,9 +430,10 @@ class Followed:
             gain, size = self.by(cold.value) - self.by(pair.value), abs(cold.value)
             cold = cold._replace(converged=cold.residual <= tol * size)
             close = self.by(cold.runner_up) > self.by(cold.value) - MARGIN * size
+            found = f"{gain / size:.1%} more" if gain > tol * size else "no more, but has not converged"
             if t > checked + 1 and (gain > tol * size or not cold.converged):
-                remarks.append(f"{self.name} of steps {checked + 1} to {t - 1} may be low: a cold start at "
-                               f"{t} found {gain / size:+.1%}" + ", not converged" * (not cold.converged))
+                remarks.append(f"{self.name} of steps {checked + 1} to {t - 1} may be low: "
+                               f"a cold start at step {t} found {found}")
             calm = cold.converged and not (jump or close or gain > tol * size)
             self.checks.assign([t, min(2 * interval, LONGEST_INTERVAL) if calm else 1])
             pair = cold if gain > 0 else pair
@@ -440,7 +442,7 @@ class Followed:
         self.value.assign(pair.value)
         if not pair.converged:
             remarks.append(f"step {t}: {self.name} has not converged after {pair.products} products, "
-                           f"residual {pair.residual / abs(pair.value):.1%} of it")
+                           f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it")
         return remarks
 
 
@@ -458,15 +460,16 @@ class Curvature:
         self.L = Followed("L", np.abs, shape, args)
         self.lambda_max = Followed(LAMBDA, np.positive, shape, args)
         self.remarks = tf.Variable("", dtype=tf.string)  # of the last estimates
-        self.variables = {"remarks": self.remarks}
-        for name, followed in (("L", self.L), ("lambda_max", self.lambda_max)):
-            self.variables |= {f"{name}_{key}": variable for key, variable in followed.variables.items()}
+        self.checkpoint = tf.train.Checkpoint(L=self.L.checkpoint, lambda_max=self.lambda_max.checkpoint,
+                                              remarks=self.remarks)
         self.product = None  # (x, v) -> H v; None without --optim
+        self.values = {}  # lambda_max by step, as estimated
 
     def forget(self) -> None:
         """Have the next step estimated anew: the objective, or what is logged, has changed."""
         self.L.value.assign(math.nan)
         self.lambda_max.value.assign(math.nan)
+        self.remarks.assign("")
 
     def due(self, t: int) -> bool:
         """At the first step, at every `every`-th, as logs and snapshots are, and where there is none yet."""
@@ -484,22 +487,23 @@ class Curvature:
 
         remarks = self.L.update(t, H) + self.lambda_max.update(t, lambda v: root * H(root * v))
         self.remarks.assign("\n".join(remarks))
+        self.values[t] = float(self.lambda_max.value.numpy())
         return remarks
 
-    def verdict(self, values: dict, beta_1: float) -> str:
-        """What lambda_max(alpha_eff*H), by step, says of a run; the first ten steps do not count."""
+    def closing(self, t: int, beta_1: float) -> list:
+        """Remarks where the run ends, after step t; the last one says what Adam's bound says of it."""
+        estimated, lines = t - t % self.every, []
+        for followed in (self.L, self.lambda_max):
+            if (checked := int(followed.checks.numpy()[0])) < estimated:
+                lines.append(f"{followed.name} of steps {checked + 1} to {t} is not checked yet")
         bound = 2 * (1 + beta_1) / (1 - beta_1)
-        late = {t: value for t, value in values.items() if t > 10} or values
-        reached = next((t for t in late if late[t] >= bound), None)
-        advice = ("steps are stable; a larger learning rate may be, too" if reached is None else
-                  f"at the bound from step {reached}: losses oscillate; lower --adam_learning_rate or stop")
-        return (f"{LAMBDA}: {late[max(late)]:.3g} at the end, at most {max(late.values()):.3g} from step "
-                f"{min(late)} on, bound {bound:.3g}: {advice}")
-
-    def unchecked(self, t: int) -> list:
-        """Remarks on the steps up to t since the last cold starts, which are all that shows an overtaking."""
-        checked = ((followed.name, int(followed.checks.numpy()[0])) for followed in (self.L, self.lambda_max))
-        return [f"{name} of steps {last + 1} to {t} is not checked yet" for name, last in checked if last < t]
+        late = {step: value for step, value in self.values.items() if step > 10}
+        reached = [t for t in late if late[t] >= bound]
+        verdict = ("too few steps to judge" if not late else
+                   f"reached at step {reached[0]}: losses oscillate; lower --adam_learning_rate or stop there"
+                   if reached else "steps are stable; a larger learning rate may be, too")
+        numbers = f"{late[max(late)]:.3g} at the end, at most {max(late.values()):.3g}, " if late else ""
+        return [*lines, f"{LAMBDA}: {numbers}bound {bound:.3g}: {verdict}"]
 
     def columns(self, alpha_eff_max: float) -> dict:
         L = abs(float(self.L.value.numpy()))
@@ -530,8 +534,6 @@ def optimise(step: Callable, state, curvature: Optional[Curvature], start: int, 
         numbers, remarks = dict(zip(COLUMNS, values)), []
         if due_now:
             remarks = curvature.update(t, x_t, effective_learning_rate(state.optimizer))
-        elif curvature is not None and t == start + 1:  # the numbers go on, and so does what is said of them
-            remarks = curvature.remarks.numpy().decode().splitlines()
         if curvature is not None:
             numbers |= curvature.columns(numbers["alpha_eff_max"])
         yield Row(t, numbers, bool(finite) and all(map(math.isfinite, numbers.values())), remarks)
@@ -749,8 +751,10 @@ def set_aside(*paths: Path) -> None:
             raise UsageError(f"--output: {quoted(folder)} holds {quoted(strange[0])}, which is not a run's; "
                              "move it or choose another folder")
     for path in filter(os.path.exists, paths):
-        if aside(path).is_dir():
+        if aside(path).is_dir() and not aside(path).is_symlink():
             shutil.rmtree(aside(path))
+        else:
+            aside(path).unlink(missing_ok=True)
         os.replace(path, aside(path))
         say(f"Moved the earlier {path} to {aside(path).name}.")
 
@@ -797,10 +801,16 @@ class Log:
 
 
 def marked_text(path: Path, mark: dict) -> Optional[str]:
-    """The log up to a checkpoint's mark; None if it is not there, shorter, or was changed since."""
-    data = path.read_bytes()[:mark["bytes"]] if path.is_file() else b""
-    same = hashlib.sha256(data).hexdigest() == mark["SHA-256"]
-    return data.decode("utf-8", "surrogateescape") if same else None
+    """The log up to a checkpoint's mark; None if it is not there, shorter, or was changed since.
+
+    Remarks that follow stay, too, unless there are rows among them.
+    """
+    data = path.read_bytes() if path.is_file() else b""
+    marked, rest = data[:mark["bytes"]], data[mark["bytes"]:]
+    if hashlib.sha256(marked).hexdigest() != mark["SHA-256"]:
+        return None
+    remarks = rest.endswith(b"\n") and all(line.startswith(b"#") for line in rest.splitlines())
+    return (data if remarks else marked).decode("utf-8", "surrogateescape")
 
 
 def encoded(text: str) -> bytes:
@@ -859,7 +869,7 @@ class State:
         self.curvature = Curvature(x.shape, args)
         self.about = tf.Variable("", dtype=tf.string)  # JSON: step, run (see describe), log (see Log.mark)
         self.checkpoint = tf.train.Checkpoint(image=self.x, optimizer=self.optimizer, about=self.about,
-                                              **self.curvature.variables)
+                                              curvature=self.curvature.checkpoint)
 
     def restore(self, prefix: Path, step: int) -> None:
         """Take over a checkpoint, but for the learning rate; raises an Exception if it is not whole."""
@@ -916,20 +926,27 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
     return find_checkpoints(files.checkpoints) if args.resume else []
 
 
-def resume(args: argparse.Namespace, prefixes: list, state: State, run: dict) -> Optional[dict]:
+def resume(args, files: OutputFiles, prefixes: list, state: State, run: dict) -> Optional[dict]:
     """Restore the first checkpoint that is whole; the others are passed over with a warning.
 
-    run: from describe(). Returns the checkpoint's step, log (see Log.mark), prefix and changes: what is
-    not as it was, a line each. Raises UsageError if none is whole, or it belongs to another run.
+    run: from describe(). Returns the checkpoint's step, log (see Log.mark), prefix, changes (what is not as
+    it was) and remarks (on the curvature). Raises UsageError if none is whole, or it belongs to another run.
     """
     for prefix in prefixes:
         try:
-            about = json.loads(tf.train.load_checkpoint(str(prefix)).get_tensor(ABOUT))
-            changes = differences(args, prefix, about["run"], run)
-            state.restore(prefix, about["step"])
+            with tempfile.TemporaryDirectory() as plain:  # TensorFlow cannot read from a folder named [x]
+                os.symlink(prefix.parent.resolve(), Path(plain, "link"))
+                link = Path(plain, "link", prefix.name)
+                about = json.loads(tf.train.load_checkpoint(str(link)).get_tensor(ABOUT))
+                changes = differences(args, prefix, about["run"], run)
+                state.restore(link, about["step"])
             if changes or not (args.optim and about["run"]["optim"]):
-                state.curvature.forget()
-            return {"prefix": prefix, "step": about["step"], "log": about["log"], "changes": changes}
+                state.curvature.forget()  # what was estimated is of another run, or stale
+            say(f"Resuming from {prefix} at step {about['step']}.")
+            for change in changes:
+                complain(f"warning: {change}")
+            return {"prefix": prefix, "step": about["step"], "log": about["log"], "changes": changes,
+                    "remarks": state.curvature.remarks.numpy().decode().splitlines()}
         except UsageError:
             raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
@@ -940,6 +957,10 @@ def resume(args: argparse.Namespace, prefixes: list, state: State, run: dict) ->
     if prefixes:
         raise UsageError(f"none of the {len(prefixes)} checkpoints in {quoted(prefixes[0].parent)} can be "
                          "used; leave --resume or --ckpt_in out to start fresh")
+    if args.resume:
+        say(f"No checkpoint in {files.checkpoints}: starting fresh.")
+        for prefix in find_checkpoints(aside(files.checkpoints))[:1]:
+            say(f"An earlier run's are in {prefix.parent}; to go on from there: --resume_from {prefix}")
     return None
 
 
@@ -1004,7 +1025,7 @@ class Progress:
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps, self.done, self.bar = start, nsteps, 0, None
         self.began = self.first = time.monotonic()  # first: the end of the first step, which compiles
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
             say(f"Steps {start + 1} to {nsteps}; losses in millions.")
             self.bar = keras.utils.Progbar(nsteps - start, 10, stateful_metrics=("step", "total", "style"))
 
@@ -1104,21 +1125,14 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             f"VGG weights: {args.weights} ({network(weights)}), on {device()}\n"
             f"Snapshots: {files.image('*')}, log: {files.log}")
         description, state = describe(args, content, style, weights, x_c), State(x_c, args)
-        resumed = resume(args, prefixes, state, description)
+        resumed = resume(args, files, prefixes, state, description)
         start = resumed["step"] if resumed else 0
-        if resumed:
-            say(f"Resuming from {resumed['prefix']} at step {start}.")
-            for change in resumed["changes"]:
-                complain(f"warning: {change}")
-        elif args.resume:
-            say(f"No checkpoint in {files.checkpoints}: starting fresh.")
-            for prefix in find_checkpoints(aside(files.checkpoints))[:1]:
-                say(f"An earlier run's are in {prefix.parent}; to go on from there: --resume_from {prefix}")
         if start >= args.nsteps:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
-            if not files.final.exists():  # the run was killed at a later step
-                save_image(files.final, state.x.numpy())
+            index = Path(f"{resumed['prefix']}.index")
+            if not files.final.exists() or files.final.stat().st_mtime < index.stat().st_mtime:
+                save_image(files.final, state.x.numpy())  # there is none, or an earlier run's
             return 0
         try:
             step = compiled_step(args, state, weights, x_c, x_s)
@@ -1162,32 +1176,36 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
     """Go on with the log and the checkpoints that are there, or set them aside and begin anew."""
     remarks, text = [f"Date: {now()}", f"Command: {args.command}", f"Device: {device()}"], None
     home, found = resumed and resumed["prefix"].parent.resolve(), find_checkpoints(files.checkpoints)
-    if home == files.checkpoints.resolve():
-        text = marked_text(files.log, resumed["log"])
-        if args.resume_from and any(step_of(prefix) > resumed["step"] for prefix in found):
-            set_aside(files.log, files.checkpoints)  # what came later
-        elif text is None:
-            set_aside(files.log)  # it was changed since
-    elif found and home == aside(files.checkpoints).resolve():
+    own, previous = files.checkpoints.resolve(), aside(files.checkpoints).resolve()
+    if found and home == previous:
         raise UsageError(f"{quoted(resumed['prefix'])} would be replaced by the run in "
                          f"{quoted(files.checkpoints)}; rename its folder or choose another --output")
-    elif found or not find_checkpoints(aside(files.checkpoints)):
+    if home in (own, previous):
+        texts = (marked_text(log, resumed["log"]) for log in (files.log, aside(files.log)))
+        text = next(filter(None, texts), None)
+    if home == own:
+        later = args.resume_from is not None and any(step_of(prefix) > resumed["step"] for prefix in found)
+        if later or any(change.startswith(NAMED_ONLY) for change in resumed["changes"]):
+            set_aside(files.log, files.checkpoints)  # of later steps, or of the run it branches from
+        elif text is None:
+            set_aside(files.log)  # it was changed since
+    elif found or not find_checkpoints(previous):
         set_aside(files.log, files.checkpoints)
-    elif files.log.exists():  # a run without checkpoints never takes the place of one that has some
-        say(f"The earlier {files.log}, of a run without checkpoints, is replaced.")
+    elif text is None and not aside(files.log).exists():
+        set_aside(files.log)  # what has no checkpoints does not take the place of what has some
     if resumed:
         remarks = [f"Resumed at step {resumed['step']} from {resumed['prefix']}", *remarks,
                    *(f"Changed {change}" for change in resumed["changes"])]
     if text is None:
         text = "# Neural style transfer\n"
         remarks += [f"{name}: {value}" for name, value in run.items()]
+        remarks += resumed["remarks"] if resumed else []
     return Log(files.log, text + "".join("# {}\n".format(remark.replace("\n", " ")) for remark in remarks))
 
 
 def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
              progress: Progress, save_checkpoint: Callable, stop: Stop) -> int:
     """Log, show and save what each step tells, up to the last one or a signal; returns the exit status."""
-    values = {}  # of lambda_max(alpha_eff*H), by step
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
@@ -1202,15 +1220,13 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
             if due(t, args.log_every) or last:
                 log.row(row, keep=due(t, args.log_every))
             progress.update(row)
-            values |= {t: row.numbers[LAMBDA]} if LAMBDA in row.numbers else {}
             if due(t, args.save_every):
                 save_image(files.image(f"{t:06d}"), state.x.numpy())
             if last:
                 save_image(files.final, state.x.numpy())
-                for remark in state.curvature.unchecked(t) if values else []:
+                closing = state.curvature.closing(t, args.adam_beta_1) if args.optim else []
+                for remark in closing:
                     log.write(f"# {remark}")
-                if values:
-                    log.write(f"# {state.curvature.verdict(values, args.adam_beta_1)}")
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.write(f"# {how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
@@ -1219,15 +1235,16 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 break
     finally:
         progress.close()
-    if values:
-        say(state.curvature.verdict(values, args.adam_beta_1))
+    for remark in closing[-1:]:
+        say(remark)
     if t < args.nsteps:
         command = args.command + " --resume" * (not args.resume)
         if args.resume_from is not None or args.ckpt_in is not None:
             command = "the same with --resume in place of --resume_from or --ckpt_in"
         complain(f"stopped after step {t}; to continue: {command}")
         return 128 + stop.signum
-    plot = ["gnuplot", "-c", os.path.relpath(Path(__file__).with_name("gnuplot.plt")), str(files.log)]
+    script = os.path.relpath(Path(__file__).resolve().with_name("gnuplot.plt"))
+    plot = ["gnuplot", "-c", script, str(files.log)]
     say(f"Wrote {files.final}\n      {files.image('*')} (style, content and snapshots)\n      {files.log}\n"
         f"      {files.checkpoints}{os.sep}\nPlot the log with: {shlex.join(plot)}")
     return 0

@@ -5,6 +5,7 @@ within minutes on two cores. `--weights vgg16` gives every test the real network
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "neural_style_transfer.py"
 sys.path.insert(0, str(ROOT))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in the background, and children inherit that
 
 
 def command(*words, cwd=None, env=None, timeout=240, **options) -> subprocess.CompletedProcess:

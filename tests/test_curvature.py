@@ -183,8 +183,8 @@ def test_a_restored_state_repeats_the_bits(nst):
     whole = follow(nst, spectrum, range(1, 61))[1]
     first = follow(nst, spectrum, range(1, 24))[0]
     second = nst.Followed("L", np.abs, (1, N), first.args)
-    for key, variable in first.variables.items():
-        second.variables[key].assign(variable)
+    for key in "vector", "value", "checks":
+        getattr(second, key).assign(getattr(first, key))
     assert follow(nst, spectrum, range(24, 61), followed=second)[1] == {t: whole[t] for t in range(24, 61)}
 
 
@@ -213,8 +213,8 @@ def test_both_numbers_of_a_function_with_a_known_hessian(nst, rng):
         assert columns == {"alpha_eff_max*L": pytest.approx(2 * L, rel=2e-3), "L": pytest.approx(L, rel=2e-3),
                            nst.LAMBDA: pytest.approx(np.linalg.eigvalsh(root[:, None] * H * root).max(), rel=2e-3)}
     assert [t for t in range(1, 9) if curvature.due(t)] == [1, 3, 6]
-    assert curvature.unchecked(6) == []
-    assert curvature.unchecked(9) == [f"{name} of steps 7 to 9 is not checked yet" for name in ("L", nst.LAMBDA)]
+    assert len(curvature.closing(8, 0.9)) == 1, "rows 7 and 8 carry what was checked at step 6"
+    assert curvature.closing(9, 0.9)[:-1] == [f"{name} of steps 7 to 9 is not checked yet" for name in ("L", nst.LAMBDA)]
     curvature.forget()
     assert curvature.due(5)
 
@@ -254,12 +254,17 @@ def test_adam_is_stable_below_its_bound_and_not_above(nst, beta_1):
 
 def test_the_verdict(nst):
     curvature = nst.Curvature((1, 4, 4, 3), argparse.Namespace(optim_every=1, optim_tol=1e-2, optim_max_iters=100))
+
+    def verdict(values, beta_1):
+        curvature.values = values
+        return curvature.closing(0, beta_1)[-1]
+
     calm = {t: t / 10 for t in range(1, 101)}
-    assert "10 at the end, at most 10 from step 11 on, bound 38: steps are stable" in curvature.verdict(calm, 0.9)
+    assert "10 at the end, at most 10, bound 38: steps are stable" in verdict(calm, 0.9)
     wild = {t: 50.0 if t < 11 else t + 0.5 for t in range(1, 61)}
-    assert "60.5 at the end, at most 60.5 from step 11 on, bound 38: at the bound from step 38" in curvature.verdict(wild, 0.9)
-    assert "bound 6: at the bound from step 60" in curvature.verdict(calm, 0.5)
-    assert "3 at the end, at most 3 from step 1 on, bound 2: at the bound from step 2" in curvature.verdict({1: 1.0, 2: 2.0, 3: 3.0}, 0.0)
+    assert "60.5 at the end, at most 60.5, bound 38: reached at step 38: losses oscillate" in verdict(wild, 0.9)
+    assert "bound 6: reached at step 60" in verdict(calm, 0.5)
+    assert "bound 2: too few steps to judge" in verdict({1: 60.0, 2: 3.0}, 0.0), "the first ten do not count"
 
 
 # --------------------------------------------------------- the dense Hessian of a 16 x 16 image
