@@ -19,8 +19,8 @@ LABEL = 26  # pixels: height of a label
 FONT = ImageFont.load_default(17)
 STYLES = {"s1": "swirls", "s2": "stained glass", "s3": "waves", "s4": "dots", "s5": "cut paper"}
 FLAGS = {"content_weight": ["100", "1000", "10000", "100000", "1000000"], "style_weight": ["0.0001", "0.001", "0.01", "0.1", "1"],
-         "tv_weight": ["3", "30", "300", "3000", "30000"], "adam_learning_rate": ["0.001", "0.003", "0.01", "0.03", "0.1"]}
-DEFAULT = "flags/adam_learning_rate_0.01"  # the run that all rows of the flags have in common
+         "tv_weight": ["3", "30", "300", "3000", "30000"]}
+DEFAULT = "flags/content_weight_10000"  # the run that all rows of the flags have in common
 
 
 def picture(file: str, side: int) -> Image.Image:
