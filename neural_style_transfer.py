@@ -50,7 +50,7 @@ PROGRAM = "neural_style_transfer.py"
 try:
     import numpy as np
     from PIL import Image, ImageCms, ImageOps
-except ModuleNotFoundError as error:  # another Python than the one that was set up
+except ImportError as error:  # another Python than the one that was set up
     sys.exit(f"{PROGRAM}: error: {error} in {sys.executable}; pip install -r requirements.txt")
 
 # TensorFlow takes seconds to import, so start_tensorflow() does it once the input has been checked.
@@ -364,7 +364,7 @@ def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, 
     error is about r^2 / gap. A small change of lambda from one iterate to the next would prove nothing
     where eigenvalues lie close.
 
-    product: v -> H v, (n,), of float32's accuracy. start: (n,), any norm but 0. tol: 1e-5 or more.
+    product: v -> H v, (n,), of float32's accuracy. start: (n,), any norm but 0. tol: 1e-6 or more.
     Where H v is not finite, the value is NaN.
     basis: how many vectors are kept, in float64, so that no norm over- or underflows; when it is full, it
     goes on from the best three Ritz vectors.
@@ -418,6 +418,7 @@ class Followed:
         self.vector = tf.Variable(np.random.default_rng(0).standard_normal(shape, np.float32))
         self.value = tf.Variable(math.nan, dtype=tf.float64)  # signed; NaN: none yet
         self.checks = tf.Variable([0, 1], dtype=tf.int64)  # step of the last check, estimates to the next
+        self.values = {}  # by step, of the estimates that have converged
         self.checkpoint = tf.train.Checkpoint(vector=self.vector, value=self.value, checks=self.checks)
 
     def update(self, t: int, product: Callable) -> list:
@@ -427,14 +428,15 @@ class Followed:
         checked, interval = self.checks.numpy().tolist() if math.isfinite(previous) else (t, 1)
         pair = eigenpair(product, self.vector.numpy().ravel(), tol, max_iters, self.by)
         jump, remarks = not abs(pair.value - previous) <= MARGIN * abs(pair.value), []
-        if math.isfinite(pair.value) and (jump or t >= checked + interval * every):
+        first = following(checked, every)  # of the estimates that no check has followed
+        if math.isfinite(pair.value) and (jump or t >= first + (interval - 1) * every):
             start = np.random.default_rng(t).standard_normal(pair.vector.size)
             cold = eigenpair(product, start, tol / 10, max_iters, self.by)  # or 10 and 9.7 would pass for one
             gain, size = self.by(cold.value) - self.by(pair.value), abs(cold.value)
             cold = cold._replace(converged=cold.residual <= tol * size)
             close = self.by(cold.runner_up) > self.by(cold.value) - MARGIN * size
             found = f"{gain / size:.1%} more" if gain > tol * size else "no more, but has not converged"
-            if (first := checked - checked % every + every) < t and (gain > tol * size or not cold.converged):
+            if first < t and (gain > tol * size or not cold.converged):
                 remarks.append(f"{self.name} of steps {first} to {t - 1} may be low: "
                                f"a cold start at step {t} found {found}")
             calm = cold.converged and not (jump or close or gain > tol * size)
@@ -443,7 +445,9 @@ class Followed:
         if math.isfinite(pair.value):
             self.vector.assign(pair.vector.reshape(self.vector.shape))
         self.value.assign(pair.value)
-        if not pair.converged:
+        if pair.converged:
+            self.values[t] = pair.value
+        else:
             remarks.append(f"step {t}: {self.name} has not converged after {pair.products} products, "
                            f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it")
         return remarks
@@ -467,12 +471,12 @@ class Curvature:
         self.checkpoint = tf.train.Checkpoint(L=self.L.checkpoint, lambda_max=self.lambda_max.checkpoint,
                                               remarks=self.remarks)
         self.product = None  # (x, v) -> H v; None without --optim
-        self.values = {}  # lambda_max by step, as estimated
 
     def forget(self) -> None:
         """Have the next step estimated anew: the objective, or what is logged, has changed."""
         self.L.value.assign(math.nan)
         self.lambda_max.value.assign(math.nan)
+        self.lambda_max.values = {}
         self.remarks.assign("")
 
     def due(self, t: int) -> bool:
@@ -491,25 +495,25 @@ class Curvature:
 
         remarks = self.L.update(t, H) + self.lambda_max.update(t, lambda v: root * H(root * v))
         self.remarks.assign("\n".join(remarks))
-        self.values[t] = float(self.lambda_max.value.numpy())
         return remarks
+
+    def unchecked(self, t: int, every: int) -> list:
+        """Remarks on the estimates up to step t that no cold start has checked."""
+        checked = {followed.name: int(followed.checks.numpy()[0]) for followed in (self.L, self.lambda_max)}
+        return [f"{name} of steps {first} to {t} is not checked yet" for name, step in checked.items()
+                if (first := following(step, every)) <= t]
 
     def closing(self, t: int, beta_1: float) -> list:
         """Remarks where the run ends, after step t; the last one says what Adam's bound says of it."""
-        lines = []
-        for followed in (self.L, self.lambda_max):
-            checked = int(followed.checks.numpy()[0])
-            if (first := checked - checked % self.every + self.every) <= t:  # the next estimate
-                lines.append(f"{followed.name} of steps {first} to {t} is not checked yet")
         bound = 2 * (1 + beta_1) / (1 - beta_1)
-        late = {step: value for step, value in self.values.items() if step > 10}
+        late = {step: value for step, value in self.lambda_max.values.items() if step > 10}
         reached = [t for t in late if late[t] >= bound]
-        verdict = ("too few steps to judge" if not late else
+        verdict = ("too few estimates to judge" if not late else
                    f"reached at step {reached[0]}: losses may oscillate from there on; a lower "
                    "--adam_learning_rate reaches it later"
                    if reached else "steps are stable; a larger learning rate may be, too")
         numbers = f"{late[max(late)]:.3g} at the end, at most {max(late.values()):.3g}, " if late else ""
-        return [*lines, f"{LAMBDA}: {numbers}bound {bound:.3g}: {verdict}"]
+        return [*self.unchecked(t, self.every), f"{LAMBDA}: {numbers}bound {bound:.3g}: {verdict}"]
 
     def columns(self, alpha_eff_max: float) -> dict:
         L = abs(float(self.L.value.numpy()))
@@ -548,6 +552,11 @@ def optimise(step: Callable, state, curvature: Optional[Curvature], start: int, 
 def due(t: int, every: int) -> bool:
     """Whether step t is one of every `every`; 0 turns it off."""
     return every > 0 and t % every == 0
+
+
+def following(t: int, every: int) -> int:
+    """The next step after t that is due."""
+    return t - t % every + every
 
 
 # -------------------------------------------------------------------------------- pictures
@@ -747,8 +756,8 @@ def aside(path: Path) -> Path:
     return path.with_name(path.name + ".previous")
 
 
-def set_aside(*paths: Path) -> None:
-    """Move an earlier run's log or checkpoints aside, over those of the run before it.
+def set_aside(*paths: Path, replace: bool = True) -> None:
+    """Move an earlier run's log or checkpoints aside, over those of the run before it if these may go.
 
     Raises UsageError, before anything is moved, if a folder of checkpoints holds what no run has put there.
     """
@@ -756,11 +765,11 @@ def set_aside(*paths: Path) -> None:
         if strange := [name for name in os.listdir(folder) if not OURS.fullmatch(name)]:
             raise UsageError(f"--output: {quoted(folder)} holds {quoted(strange[0])}, which is not a run's; "
                              "move it or choose another folder")
-    for path in filter(os.path.exists, paths):
-        if aside(path).is_dir() and not aside(path).is_symlink():
-            shutil.rmtree(aside(path))
-        else:
-            aside(path).unlink(missing_ok=True)
+    if not replace:
+        return
+    for old in [aside(path) for path in paths if os.path.lexists(path)]:
+        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink(missing_ok=True)
+    for path in filter(os.path.lexists, paths):
         os.replace(path, aside(path))
         say(f"Moved the earlier {path} to {aside(path).name}.")
 
@@ -779,7 +788,7 @@ class Log:
         self.path = path
         self.columns = next((line for line in reversed(text.splitlines()) if line.startswith("# Step ")), "")
         write_atomically(path, lambda file: file.write(os.fsencode(text)))
-        self.file = open(path, "ab", buffering=0)
+        self.file = open(path, "a+b", buffering=0)
 
     def row(self, row: Row) -> None:
         columns = "  ".join(["# Step", *row.numbers])
@@ -800,14 +809,18 @@ class Log:
     def mark(self) -> dict:
         """What a checkpoint remembers of the log as it is now, all of which is on the disk from here on."""
         os.fsync(self.file.fileno())
-        data = self.path.read_bytes()
+        data = os.pread(self.file.fileno(), os.fstat(self.file.fileno()).st_size, 0)
         return {"bytes": len(data), "SHA-256": hashlib.sha256(data).hexdigest()}
 
 
 def marked_text(path: Path, mark: dict) -> Optional[str]:
-    """The log up to a checkpoint's mark; None if it is not there, shorter, or was changed since."""
-    data = path.read_bytes()[:mark["bytes"]] if path.is_file() else b""
-    return os.fsdecode(data) if hashlib.sha256(data).hexdigest() == mark["SHA-256"] else None
+    """The log up to a checkpoint's mark, with remarks that follow; None if it has changed up to there."""
+    data = path.read_bytes() if path.is_file() else b""
+    marked, rest = data[:mark["bytes"]], data[mark["bytes"]:]
+    if hashlib.sha256(marked).hexdigest() != mark["SHA-256"]:
+        return None
+    remarks = rest.endswith(b"\n") and all(line.startswith(b"#") for line in rest.splitlines())
+    return os.fsdecode(data if remarks else marked)
 
 
 def describe(args: argparse.Namespace, content: Picture, style: Picture, weights: Path, x_c) -> dict:
@@ -860,7 +873,7 @@ class State:
                                                args.adam_epsilon)
         self.optimizer.build([self.x])
         self.curvature = Curvature(x.shape, args)
-        self.about = tf.Variable("", dtype=tf.string)  # JSON: step, run (see describe), log (see Log.mark)
+        self.about = tf.Variable("", dtype=tf.string)  # JSON: step, run, log (Log.mark), lambda_max (values)
         self.checkpoint = tf.train.Checkpoint(image=self.x, optimizer=self.optimizer, about=self.about,
                                               curvature=self.curvature.checkpoint)
 
@@ -875,7 +888,8 @@ class State:
         """Write the checkpoint of step t by a tf.train.CheckpointManager. run, mark: as in `about`."""
         folder = Path(manager.directory)
         try:
-            self.about.assign(json.dumps({"step": t, "run": run, "log": mark}))
+            self.about.assign(json.dumps({"step": t, "run": run, "log": mark,
+                                          "lambda_max": self.curvature.lambda_max.values}))
             manager.save(checkpoint_number=t)
             # The manager removes old ones, but not what a kill left half written or half removed.
             kept = [step for step in map(step_of, find_checkpoints(folder)) if step <= t]
@@ -922,8 +936,9 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
 def resume(args, files: OutputFiles, prefixes: list, state: State, run: dict) -> Optional[dict]:
     """Restore the first checkpoint that is whole; the others are passed over with a warning.
 
-    run: from describe(). Returns the checkpoint's step, log (see Log.mark), prefix, changes (what is not as
-    it was) and remarks (on the curvature). Raises UsageError if none is whole, or it belongs to another run.
+    run: from describe(). Returns what the checkpoint is about (see State), its prefix, changes (what is not
+    as it was) and remarks on the curvature: `unchecked`, and `remarks` for a log that begins anew.
+    Raises UsageError if none is whole, or it belongs to another run.
     """
     for prefix in prefixes:
         try:
@@ -933,12 +948,16 @@ def resume(args, files: OutputFiles, prefixes: list, state: State, run: dict) ->
                 about = json.loads(tf.train.load_checkpoint(str(link)).get_tensor(ABOUT))
                 changes = differences(args, prefix, about["run"], run)
                 state.restore(link, about["step"])
-            if changes or not (args.optim and about["run"]["optim"]):
+            values, was, unchecked = about.get("lambda_max", {}), about["run"], []
+            state.curvature.lambda_max.values = {int(t): value for t, value in values.items()}
+            if changes or not (args.optim and was["optim"]) or args.optim_every != was["optim_every"]:
+                if was["optim"]:
+                    unchecked = state.curvature.unchecked(about["step"], was["optim_every"])
                 state.curvature.forget()  # what was estimated is of another run, or stale
             say(f"Resuming from {prefix} at step {about['step']}.")
             for change in changes:
                 complain(f"warning: {change}")
-            return {"prefix": prefix, "step": about["step"], "log": about["log"], "changes": changes,
+            return {**about, "prefix": prefix, "changes": changes, "unchecked": unchecked,
                     "remarks": state.curvature.remarks.numpy().decode().splitlines()}
         except UsageError:
             raise
@@ -1050,7 +1069,7 @@ class Stop:
     """Whether a signal has asked the run to stop: then it ends its step, saves and stops.
 
     One thread waits for the signals, which are blocked everywhere else, so that they cut nothing short.
-    A second SIGINT ends the process at once, also inside TensorFlow.
+    A SIGINT after that ends the process at once, also inside TensorFlow.
     """
 
     signum = None  # of the first signal
@@ -1123,8 +1142,10 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         if start >= args.nsteps:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
-            if not files.final.exists():
-                save_image(files.final, state.x.numpy())
+            index = Path(f"{resumed['prefix']}.index")
+            if not files.final.exists() or files.final.stat().st_mtime < index.stat().st_mtime:
+                save_image(files.final, state.x.numpy())  # there is none, or an earlier run's
+                say(f"Wrote {files.final}")
             return 0
         try:
             step = compiled_step(args, state, weights, x_c, x_s)
@@ -1176,19 +1197,19 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
         text = marked_text(files.log, resumed["log"])
         later = args.resume_from is not None and any(step_of(prefix) > resumed["step"] for prefix in found)
         if later or any(change.startswith(NAMED_ONLY) for change in resumed["changes"]):
-            set_aside(files.log, files.checkpoints)  # of later steps, or of the run it branches from
+            set_aside(files.checkpoints, files.log)  # of later steps, or of the run it branches from
         elif text is None:
             set_aside(files.log)  # it was changed since
-    elif found or not find_checkpoints(previous):  # what has none does not take the place of what has some
-        set_aside(files.log, files.checkpoints)
+    else:  # what has no checkpoints does not take the place of what has some
+        set_aside(files.checkpoints, files.log, replace=bool(found or not find_checkpoints(previous)))
     if resumed:
         remarks = [f"Resumed at step {resumed['step']} from {resumed['prefix']}", *remarks,
-                   *(f"Changed {change}" for change in resumed["changes"])]
+                   *(f"Changed {change}" for change in resumed["changes"]), *resumed["unchecked"]]
     if text is None:
         text = "# Neural style transfer\n"
         remarks += [f"{name}: {value}" for name, value in run.items()]
         remarks += resumed["remarks"] if resumed else []
-    return Log(files.log, text + "".join("# {}\n".format(remark.replace("\n", " ")) for remark in remarks))
+    return Log(files.log, text + "".join(f"# {' '.join(remark.splitlines())}\n" for remark in remarks))
 
 
 def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
@@ -1301,7 +1322,7 @@ FLAGS = (
     ("ckpt_in", str, None, "FOLDER", "go on from the newest checkpoint in this folder, writing to --output"),
     "diagnostics",
     ("optim", bool, "off", None, "log the Lipschitz constant L of the gradient and Adam's stability bound; "
-     "a row takes about 10 steps' time then, with --optim_every 10 about 2"),
+     "a row takes about 13 steps' time then, with --optim_every 10 about 3"),
     ("optim_every", STEPS, "1", "N", "estimate both at step 1 and every N steps"),
     ("optim_tol", number(float, 1e-5, 0.5), "0.01", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
@@ -1321,8 +1342,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str):
         if message.endswith("expected one argument"):
             message += " (a value that begins with a dash is given as --flag=VALUE)"
-        for flag in re.findall(r"^unrecognized arguments: (--\w+)", message):
-            for near in difflib.get_close_matches(flag, re.findall(r"--\w+", self.format_usage()), 1, 0.8):
+        for flag in re.findall(r"^unrecognized arguments: (--[-\w]+)", message):
+            flags = re.findall(r"--\w+", self.format_usage())
+            for near in difflib.get_close_matches("--" + flag[2:].replace("-", "_"), flags, 1, 0.8):
                 message += f"; did you mean {near}?"
         raise UsageError(" ".join(message.split()) + f" (see {PROGRAM} -h)")
 
@@ -1364,6 +1386,9 @@ def main(words: Optional[list] = None, stop: Optional[Stop] = None) -> int:
     except (UsageError, RunError) as error:
         complain(f"error: {error}")
         return 2 if isinstance(error, UsageError) else 1
+    except ImportError as error:
+        complain(f"error: {error} in {sys.executable}; pip install -r requirements.txt")
+        return 1
     except OSError as error:  # of moving and reading files; those that are written have a word of their own
         complain(f"error: {quoted(error.filename or 'a file')}: {reason(error)}")
         return 1

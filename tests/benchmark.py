@@ -314,7 +314,7 @@ def quality(size: int, nsteps: int) -> None:
             exact = nst.make_objective(phi, x_c, x_s, args)
             objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16"), precision), x_c, x_s, args)
             state = nst.State(x_c, args)
-            for _ in nst.optimise(nst.make_step(objective, state.x, state.optimizer), None, 0, nsteps):
+            for _ in nst.optimise(nst.make_step(objective, state.x, state.optimizer), state, None, 0, nsteps):
                 pass
             totals[precision] = float(exact(state.x)[-1])
         print(f"{content} x {style}, {size} pixels, {nsteps} steps: total loss {totals['float32']:.5g} in float32, "
@@ -429,7 +429,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--overhead", action="store_true")
     parser.add_argument("--quality", action="store_true")
-    parser.add_argument("--lipschitz", nargs="+", metavar="FLAGS", help='such as " --tv_weight 3e5", for a line each')
+    parser.add_argument("--lipschitz", nargs="*", metavar="FLAGS", help='such as " --tv_weight 3e5", for a line each')
     parser.add_argument("--optim", action="store_true")
     parser.add_argument("--rate", nargs="+", metavar="PAIR", help="such as c1xs1")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.02, 0.04, 0.08])
@@ -441,9 +441,9 @@ def main() -> None:
         work(args.work[0], int(args.work[1]), Path(args.work[2]))
     elif args.overhead:
         overhead(512)
-    elif args.lipschitz:
+    elif args.lipschitz is not None:
         print("| pixels | flags | number | largest error | remarks | products a row, steps 1 to 9 | from 10 on |")
-        for line in args.lipschitz:
+        for line in args.lipschitz or [""]:
             lipschitz(size, args.nsteps or 40, line.split())
     elif args.optim:
         cost_of_optim(size, args.nsteps or 200)

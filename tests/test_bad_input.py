@@ -95,6 +95,7 @@ BAD = [
     # Flags
     ("unknown flag", "--colour blue", r"unrecognized arguments: --colour blue"),
     ("misspelt flag", "--nstep 3", r"unrecognized arguments: --nstep 3; did you mean --nsteps\?"),
+    ("flag with dashes", "--style-weight 1", r"unrecognized arguments: --style-weight 1; did you mean --style_weight\?"),
     ("flag of another tool", "--optimizer lbfgs", r"unrecognized arguments: --optimizer lbfgs \(see"),
     ("stray word", "more", r"unrecognized arguments: more"),
     ("stray words on two lines", ["one\ntwo"], r"unrecognized arguments: one two"),
@@ -323,8 +324,12 @@ def test_another_python(work, tmp_path):
     """One that was not set up, as outside of the virtual environment."""
     (tmp_path / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\")\n")
     result = command(*GOOD, cwd=work, env={"PYTHONPATH": str(tmp_path)})
-    said = r"neural_style_transfer\.py: error: No module named 'numpy' in \S+; pip install -r requirements\.txt\n"
-    assert result.returncode == 1 and re.fullmatch(said, result.stderr)
+    said = r"neural_style_transfer\.py: error: No module named '{}' in \S+; pip install -r requirements\.txt\n"
+    assert result.returncode == 1 and re.fullmatch(said.format("numpy"), result.stderr)
+    (tmp_path / "numpy.py").rename(tmp_path / "tensorflow.py")
+    (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError(\"No module named 'tensorflow'\")\n")
+    result = command(*GOOD, "--weights", "vgg16", cwd=work, env={"PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 1 and re.fullmatch(said.format("tensorflow"), result.stderr)
 
 
 def test_error_without_stderr_does_not_go_to_stdout(work):
@@ -464,6 +469,7 @@ def test_control_characters_in_names(tmp_path, run):
     lines = log.read_bytes().split(b"\n")
     assert [line[:3] for line in lines if not line.startswith(b"#")] == [b"1  ", b"2  ", b"3  ", b""]
     assert sum(line.startswith(b"# Step  ") for line in lines) == 1
+    assert np.loadtxt(log)[:, 0].tolist() == [1, 2, 3]
 
 
 def test_weights_that_do_not_fit(flags, tmp_path, run, nst):

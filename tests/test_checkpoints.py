@@ -63,6 +63,60 @@ def test_what_a_longer_run_keeps_of_the_log(flags, tmp_path, run):
     assert log.read_text().count("# Finished") == 1, "not in the middle of a log"
 
 
+def test_a_log_that_is_deleted_or_edited_in_mid_run(flags, tmp_path, run, nst, monkeypatch):
+    """The run goes on and saves; the log that an editor put there is not taken for its own at the resume."""
+    log, save_image = tmp_path / "out" / "r_c_s_log.txt", nst.save_image
+
+    def disturbed(path, pixels, how):
+        save_image(path, pixels)
+        if path.name == "r_c_s_000002.png":
+            how()
+
+    for how in log.unlink, lambda: (log.rename(log.with_name("copy")), log.write_text("# Note\n")):
+        with monkeypatch.context() as patch:
+            patch.setattr(nst, "save_image", lambda *args: disturbed(*args, how))
+            assert run(*flags("--nsteps", 3, "--save_every", 2, "--ckpt_write_every", 1))[::2] == (0, "")
+        status, out, err = run(*flags("--nsteps", 4, "--resume"))
+        assert (status, err) == (0, "") and "ckpt-3 at step 3" in out
+        assert rows(log)[:, 0].tolist() == [4]
+    assert log.with_name("r_c_s_log.txt.previous").read_text() == "# Note\n"
+
+
+def test_a_note_below_the_log_stays(flags, tmp_path, run):
+    assert run(*flags("--nsteps", 2))[0] == 0
+    log = tmp_path / "out" / "r_c_s_log.txt"
+    with open(log, "a") as file:
+        file.write("# My note\n")
+    assert run(*flags("--nsteps", 3, "--resume"))[0] == 0
+    assert "\n# My note\n" in log.read_text() and rows(log)[:, 0].tolist() == [1, 2, 3]
+
+
+def test_the_verdict_knows_the_whole_run(flags, tmp_path, run):
+    """Also what was estimated before a resume, but nothing that has not converged."""
+    words = ["--optim", "--optim_every", 6, "--adam_beta_1", 0, "--adam_learning_rate", 0.1]
+    verdict = re.compile(r"^# lambda_max\S*: .*", re.MULTILINE)
+    assert run(*flags(*words, "--nsteps", 13, output=tmp_path / "whole" / "r.png"))[0] == 0
+    whole = verdict.findall((tmp_path / "whole" / "r_c_s_log.txt").read_text())
+    assert len(whole) == 1 and "reached at step 12" in whole[0]
+    for nsteps in 12, 13:
+        assert run(*flags(*words, "--nsteps", nsteps, "--resume"))[0] == 0
+    assert verdict.findall((tmp_path / "out" / "r_c_s_log.txt").read_text())[-1] == whole[0]
+    assert run(*flags("--optim", "--optim_max_iters", 1, "--nsteps", 12, output=tmp_path / "one" / "r.png"))[0] == 0
+    assert "too few estimates" in verdict.findall((tmp_path / "one" / "r_c_s_log.txt").read_text())[0]
+
+
+@pytest.mark.parametrize("changed", [["--optim_every", 10], ["--style_weight", 0.02]])
+def test_what_was_not_checked_is_told_at_a_resume_with_other_flags(flags, tmp_path, run, changed):
+    """And both numbers are estimated anew at its first step."""
+    log = tmp_path / "out" / "r_c_s_log.txt"
+    assert run(*flags("--optim", "--nsteps", 17))[0] == 0
+    owed = re.findall(r"^# (.* is not checked yet)$", log.read_text(), re.MULTILINE)
+    assert run(*flags("--optim", "--nsteps", 19, "--resume", *changed))[0] == 0
+    text, table = log.read_text(), rows(log)
+    assert owed and all(text.count(remark) == 2 for remark in owed)
+    assert table[17, 9] != table[16, 9] and table[17, 10] != table[16, 10]
+
+
 # Whose checkpoints are moved
 
 
@@ -99,7 +153,7 @@ def ours(whole, tmp_path_factory):
 
 @pytest.mark.parametrize("in_checkpoints, in_previous, words", [
     ("thesis", "", []), ("thesis", "", ["--resume"]), ("file", "", []), ("", "thesis", []), ("ours", "thesis", []),
-    ("ours", "file", []), ("thesis and ours", "", []), ("thesis and ours", "", ["--resume_from", "checkpoints/ckpt-4"])])
+    ("ours", "file", []), ("thesis and ours", "", []), ("thesis", "ours", []), ("thesis and ours", "", ["--resume_from", "checkpoints/ckpt-4"])])
 def test_what_no_run_has_put_there_is_left_alone(flags, ours, tmp_path, run, in_checkpoints, in_previous, words):
     """Neither moved nor deleted: one line, status 2, nothing changed."""
     folder = tmp_path / "out"

@@ -271,7 +271,7 @@ def test_the_verdict(nst):
     curvature = nst.Curvature((1, 4, 4, 3), argparse.Namespace(optim_every=1, optim_tol=1e-2, optim_max_iters=100))
 
     def verdict(values, beta_1):
-        curvature.values = values
+        curvature.lambda_max.values = values
         return curvature.closing(0, beta_1)[-1]
 
     calm = {t: t / 10 for t in range(1, 101)}
@@ -279,7 +279,7 @@ def test_the_verdict(nst):
     wild = {t: 50.0 if t < 11 else t + 0.5 for t in range(1, 61)}
     assert "60.5 at the end, at most 60.5, bound 38: reached at step 38: losses may oscillate" in verdict(wild, 0.9)
     assert "bound 6: reached at step 60" in verdict(calm, 0.5)
-    assert "bound 2: too few steps to judge" in verdict({1: 60.0, 2: 3.0}, 0.0), "the first ten do not count"
+    assert "bound 2: too few estimates to judge" in verdict({1: 60.0, 2: 3.0}, 0.0), "the first ten do not count"
 
 
 # --------------------------------------------------------- the dense Hessian of a 16 x 16 image

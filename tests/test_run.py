@@ -102,6 +102,17 @@ def test_an_older_checkpoint_with_nothing_left_to_do(flags, tmp_path, run):
     assert (status, err) == (0, "") and final.read_bytes() == before
 
 
+def test_a_final_picture_of_an_earlier_run(flags, tmp_path, run):
+    """With nothing left to do it is replaced, as the run that was killed would have done."""
+    assert run(*flags("--nsteps", 2))[0] == 0
+    final = tmp_path / "out" / "r_c_s_final.png"
+    right = final.read_bytes()
+    final.write_bytes(b"of an earlier run")
+    os.utime(final, (1, 1))
+    status, out, _ = run(*flags("--nsteps", 2, "--resume"))
+    assert status == 0 and "Nothing left to do" in out and "Wrote" in out and final.read_bytes() == right
+
+
 def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run):
     assert run(*flags(*CADENCE, "--nsteps", 9))[0] == 0
     log = tmp_path / "out" / "r_c_s_log.txt"

@@ -24,7 +24,8 @@ RUNS = {"c1_s1/run0": ("result_c1_s1", {"image_size": 512, "nsteps": 1000, "prec
            for flag, values in FLAGS.items() for value in values},
         **{f"rates/{rate}": ("result_c1_s1", {"image_size": 256, "nsteps": 150, "precision": "float32", "adam_learning_rate": rate})
            for rate in (0.01, 0.1)},
-        **{f"large/{pair}": (f"result_{pair}", {"image_size": 512, "nsteps": 500, "precision": "bfloat16"}) for pair in ("c1_s2", "c2_s1")}}
+        **{f"large/{pair}": (f"result_{pair}", {"image_size": 512, "nsteps": 500, "precision": "bfloat16"}) for pair in ("c1_s2", "c2_s1")},
+        "large/c1_s1_tv30": ("result_c1_s1", {"image_size": 512, "nsteps": 1000, "precision": "bfloat16", "tv_weight": 30.0})}
 
 
 def test_every_picture_and_heading_that_is_linked_is_there():
