@@ -1343,8 +1343,7 @@ class Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):
             message += " (a value that begins with a dash is given as --flag=VALUE)"
         for flag in re.findall(r"^unrecognized arguments: (--[-\w]+)", message):
-            flags = re.findall(r"--\w+", self.format_usage())
-            for near in difflib.get_close_matches("--" + flag[2:].replace("-", "_"), flags, 1, 0.8):
+            for near in difflib.get_close_matches(flag, re.findall(r"--\w+", self.format_usage()), 1, 0.8):
                 message += f"; did you mean {near}?"
         raise UsageError(" ".join(message.split()) + f" (see {PROGRAM} -h)")
 

@@ -156,6 +156,16 @@ def test_a_calm_eigenvalue_is_cheap(nst):
     assert products <= 220 and not told and followed.checks.numpy()[1] == nst.LONGEST_INTERVAL
 
 
+@pytest.mark.parametrize("every, checks", [(1, [1, 2, 4, 8, 16, 32, 48]), (10, [1, 10, 30, 70, 150, 310, 470])])
+def test_when_a_calm_eigenvalue_is_checked(nst, every, checks):
+    """After 1, 2, 4, 8, 16 and 16 estimates."""
+    steps, followed, found = [1, *range(max(2, every), 50 * every, every)], None, []
+    for t in steps:
+        followed = follow(nst, lambda t: np.r_[10, 4, BASE], [t], followed=followed, optim_every=every)[0]
+        found += [t] * bool(followed.checks.numpy()[0] == t)
+    assert found == checks
+
+
 def test_the_interval_counts_estimates(nst):
     steps = range(10, 500, 10)
     followed, _, _, products = follow(nst, lambda t: np.r_[10, 4, BASE], steps, optim_every=10)
@@ -167,8 +177,10 @@ def test_a_remark_names_no_step_that_carries_a_checked_value(nst):
     def spectrum(t):
         return np.r_[10, 5, BASE] if t // 5 % 2 else np.r_[5, 10, BASE]
 
-    _, values, told, _ = follow(nst, spectrum, range(5, 60, 5), optim_every=5)
-    assert not wrong(spectrum, values) and not told
+    args = argparse.Namespace(optim_tol=1e-2, optim_max_iters=100, optim_every=5)
+    followed = nst.Followed("L", np.abs, (1, N), args)
+    assert not any(followed.update(t, product_of(spectrum(t))) for t in range(5, 60, 5))
+    assert float(followed.value.numpy()) == pytest.approx(10, rel=0.01)
 
     def later(t):
         return np.r_[10, 20.0 if t >= 60 else 4, BASE]
