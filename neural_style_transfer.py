@@ -767,11 +767,14 @@ def set_aside(*paths: Path, replace: bool = True) -> None:
                              "move it or choose another folder")
     if not replace:
         return
-    for old in [aside(path) for path in paths if os.path.lexists(path)]:
-        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink(missing_ok=True)
-    for path in filter(os.path.lexists, paths):
+    moved = {path: aside(aside(path)) for path in paths if os.path.lexists(path)}
+    for path, older in moved.items():
+        if os.path.lexists(aside(path)):
+            os.replace(aside(path), older)  # to be removed when all has been moved
         os.replace(path, aside(path))
         say(f"Moved the earlier {path} to {aside(path).name}.")
+    for older in moved.values():
+        shutil.rmtree(older) if older.is_dir() and not older.is_symlink() else older.unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------------------------- log
