@@ -479,6 +479,19 @@ class Curvature:
         self.lambda_max.values = {}
         self.remarks.assign("")
 
+    def go_on(self, about: dict, args: argparse.Namespace, changes: list) -> list:
+        """After a restore: forget what is of another run, or stale; returns remarks on what was unchecked.
+
+        about: of the checkpoint, see State. changes: what is not as it was.
+        """
+        was, values = about["run"], about.get("lambda_max", {})
+        self.lambda_max.values = {int(t): value for t, value in values.items()}
+        if not changes and args.optim and was["optim"] and args.optim_every == was["optim_every"]:
+            return []
+        unchecked = self.unchecked(about["step"], was["optim_every"]) if was["optim"] else []
+        self.forget()
+        return unchecked
+
     def due(self, t: int) -> bool:
         """At the first step, at every `every`-th, as logs and snapshots are, and where there is none yet."""
         return t == 1 or due(t, self.every) or math.isnan(self.L.value.numpy())
@@ -767,14 +780,12 @@ def set_aside(*paths: Path, replace: bool = True) -> None:
                              "move it or choose another folder")
     if not replace:
         return
-    moved = {path: aside(aside(path)) for path in paths if os.path.lexists(path)}
-    for path, older in moved.items():
-        if os.path.lexists(aside(path)):
-            os.replace(aside(path), older)  # to be removed when all has been moved
-        os.replace(path, aside(path))
-        say(f"Moved the earlier {path} to {aside(path).name}.")
-    for older in moved.values():
-        shutil.rmtree(older) if older.is_dir() and not older.is_symlink() else older.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=paths[0].parent) as older:  # removed when all has been moved
+        for path in filter(os.path.lexists, paths):
+            if os.path.lexists(aside(path)):
+                os.replace(aside(path), Path(older, path.name))
+            os.replace(path, aside(path))
+            say(f"Moved the earlier {path} to {aside(path).name}.")
 
 
 # ------------------------------------------------------------------------------------- log
@@ -951,12 +962,7 @@ def resume(args, files: OutputFiles, prefixes: list, state: State, run: dict) ->
                 about = json.loads(tf.train.load_checkpoint(str(link)).get_tensor(ABOUT))
                 changes = differences(args, prefix, about["run"], run)
                 state.restore(link, about["step"])
-            values, was, unchecked = about.get("lambda_max", {}), about["run"], []
-            state.curvature.lambda_max.values = {int(t): value for t, value in values.items()}
-            if changes or not (args.optim and was["optim"]) or args.optim_every != was["optim_every"]:
-                if was["optim"]:
-                    unchecked = state.curvature.unchecked(about["step"], was["optim_every"])
-                state.curvature.forget()  # what was estimated is of another run, or stale
+            unchecked = state.curvature.go_on(about, args, changes)
             say(f"Resuming from {prefix} at step {about['step']}.")
             for change in changes:
                 complain(f"warning: {change}")
