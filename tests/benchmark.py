@@ -388,7 +388,7 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
     """For each pair: until which step each learning rate reaches what the first one has after nsteps, and lambda_max."""
     nst.start_tensorflow()
     print(f"{machine()}; {size} pixels; steps and seconds to the total of the first rate after {nsteps} steps\n\n"
-          "| pair | rate | steps | seconds | total at the end | largest lambda_max, steps 10 to 500 | to the end "
+          f"| pair | rate | steps | seconds | total at the end | largest lambda_max, steps 10 to {nsteps // 2} | to the end "
           "| its bound reached at | rises of the total |\n|---|---|---|---|---|---|---|---|---|", flush=True)
     for pair in pairs:
         target = -np.inf
@@ -420,7 +420,7 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
             past = next((t for t, value in enumerate(lambdas, 1) if value >= bound), "-")
             target = totals[-1] if target < 0 else target
             print(f"| {pair} | {learning_rate} | {reached} | {len(seconds) * statistics.median(seconds):.0f} | {totals[-1]:.4g} "
-                  f"| {max(lambdas[:500]):.1f} | {max(lambdas):.1f} | {past} | {rises} |", flush=True)
+                  f"| {max(lambdas[:nsteps // 2]):.1f} | {max(lambdas):.1f} | {past} | {rises} |", flush=True)
 
 
 def main() -> None:
