@@ -453,14 +453,21 @@ class Followed:
         return remarks
 
 
+def adam_bound(beta_1: float) -> float:
+    """What lambda_max(D H) has to stay below for Adam to be stable (Cohen et al. 2022, arXiv 2207.14484).
+
+    D = diag(alpha_eff). It holds on a quadratic, D fixed, once 1 - beta_1^t is next to 1.
+    """
+    return 2 * (1 + beta_1) / (1 - beta_1)
+
+
 class Curvature:
     """What a step size has to do with: L, plain gradient descent's bound, and Adam's own.
 
     L = |lambda|_max of the Hessian H is the local Lipschitz constant of the gradient at x; gradient descent
-    is stable while its step size is below 2 / L. With D = diag(alpha_eff), Adam is stable while the largest
-    eigenvalue by value, lambda_max(D H), is below 2 (1 + beta_1) / (1 - beta_1) (Cohen et al. 2022, arXiv
-    2207.14484): on a quadratic, D fixed, once 1 - beta_1^t is next to 1. D H has the eigenvalues of the
-    symmetric D^(1/2) H D^(1/2), which is what is iterated on.
+    is stable while its step size is below 2 / L. Adam is stable while the largest eigenvalue by value,
+    lambda_max(D H), is below adam_bound(). D H has the eigenvalues of the symmetric D^(1/2) H D^(1/2), which
+    is what is iterated on.
     """
 
     def __init__(self, shape: tuple, args: argparse.Namespace):
@@ -501,14 +508,19 @@ class Curvature:
 
         x_t: the image before update t; alpha_eff: of that update; both float32 (1, H, W, 3).
         """
+        H, scaled_H = self.products(x_t, alpha_eff)
+        remarks = self.L.update(t, H) + self.lambda_max.update(t, scaled_H)
+        self.remarks.assign("\n".join(remarks))
+        return remarks
+
+    def products(self, x_t, alpha_eff) -> tuple:
+        """v -> H v and v -> D^(1/2) H D^(1/2) v, for v of shape (n,)."""
         root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
 
         def H(v: np.ndarray) -> np.ndarray:
             return self.product(x_t, v.astype(np.float32).reshape(self.shape)).numpy().ravel()
 
-        remarks = self.L.update(t, H) + self.lambda_max.update(t, lambda v: root * H(root * v))
-        self.remarks.assign("\n".join(remarks))
-        return remarks
+        return H, lambda v: root * H(root * v)
 
     def unchecked(self, t: int, every: int) -> list:
         """Remarks on the estimates up to step t that no cold start has checked."""
@@ -518,7 +530,7 @@ class Curvature:
 
     def closing(self, t: int, beta_1: float) -> list:
         """Remarks where the run ends, after step t; the last one says what Adam's bound says of it."""
-        bound = 2 * (1 + beta_1) / (1 - beta_1)
+        bound = adam_bound(beta_1)
         late = {step: value for step, value in self.lambda_max.values.items() if step > 10}
         reached = [t for t in late if late[t] >= bound]
         verdict = ("too few estimates to judge" if not late else

@@ -342,21 +342,21 @@ def lipschitz(size: int, nsteps: int, words: list) -> None:
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
-    step, H = nst.make_step(objective, state.x, state.optimizer), nst.make_hessian_vector_product(objective)
-    checked = {1, min(10, nsteps), (10 + nsteps) // 2, nsteps}
+    step, hessian_vector_product = nst.make_step(objective, state.x, state.optimizer), nst.make_hessian_vector_product(objective)
+    checked, spent = {1, min(10, nsteps), (10 + nsteps) // 2, nsteps}, []
+
+    def counted(x, v):
+        spent.append(1)
+        return hessian_vector_product(x, v)
+
+    state.curvature.product = counted
     followed = {"L": state.curvature.L, nst.LAMBDA: state.curvature.lambda_max}
     products, errors, told = ({name: [] for name in followed} for _ in range(3))
     for t in range(1, nsteps + 1):
         x_t = nst.tf.identity(state.x)
         step()
-        root = np.sqrt(nst.effective_learning_rate(state.optimizer).numpy().ravel().astype(np.float64))
-        spent = []
-
-        def plain(v):
-            spent.append(1)
-            return H(x_t, v.astype(np.float32).reshape(x_t.shape)).numpy().ravel().astype(np.float64)
-
-        for name, product in (("L", plain), (nst.LAMBDA, lambda v: root * plain(root * v))):
+        forms = state.curvature.products(x_t, nst.effective_learning_rate(state.optimizer))
+        for name, product in zip(followed, forms):
             spent.clear()
             told[name] += followed[name].update(t, product)
             products[name].append(len(spent))
@@ -416,7 +416,7 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
                     break
             rises = int(np.sum(np.diff(totals[10:]) > 0))
             reached = row.step if totals[-1] <= target or target < 0 else f"over {nsteps}"
-            bound = 2 * (1 + args.adam_beta_1) / (1 - args.adam_beta_1)
+            bound = nst.adam_bound(args.adam_beta_1)
             past = next((t for t, value in enumerate(lambdas, 1) if value >= bound), "-")
             target = totals[-1] if target < 0 else target
             print(f"| {pair} | {learning_rate} | {reached} | {len(seconds) * statistics.median(seconds):.0f} | {totals[-1]:.4g} "
