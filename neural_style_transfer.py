@@ -8,7 +8,7 @@ picture and the texture of another (Gatys, Ecker & Bethge, CVPR 2016). What is m
 
 Run it from a terminal; the README says what every flag and every output file means:
 
-    python neural_style_transfer.py --content content_files/c1.png \\
+    .venv/bin/python neural_style_transfer.py --content content_files/c1.png \\
         --style style_files/s1.png --output output_files/mine/result.png
 
 The method comes first: features, losses, the step, curvature, the loop. What makes it a tool follows:
@@ -47,11 +47,12 @@ from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Optional
 
 PROGRAM = "neural_style_transfer.py"
+NOT_SET_UP = f"in {sys.executable}; use the README's .venv/bin/python, or pip install -r requirements.txt"
 try:
     import numpy as np
     from PIL import Image, ImageCms, ImageOps
-except ImportError as error:  # another Python than the one that was set up
-    sys.exit(f"{PROGRAM}: error: {error} in {sys.executable}; pip install -r requirements.txt")
+except ImportError as error:
+    sys.exit(f"{PROGRAM}: error: {error} {NOT_SET_UP}")
 
 # TensorFlow takes seconds to import, so start_tensorflow() does it once the input has been checked.
 tf = keras = None
@@ -437,7 +438,7 @@ class Followed:
             close = self.by(cold.runner_up) > self.by(cold.value) - MARGIN * size
             found = f"{gain / size:.1%} more" if gain > tol * size else "no more, but has not converged"
             if first < t and (gain > tol * size or not cold.converged):
-                remarks.append(f"{self.name} of steps {first} to {t - 1} may be low: "
+                remarks.append(f"{self.name} of {span(first, t - 1)} may be low: "
                                f"a cold start at step {t} found {found}")
             calm = cold.converged and not (jump or close or gain > tol * size)
             self.checks.assign([t, min(2 * interval, LONGEST_INTERVAL) if calm else 1])
@@ -483,7 +484,6 @@ class Curvature:
         """Have the next step estimated anew: the objective, or what is logged, has changed."""
         self.L.value.assign(math.nan)
         self.lambda_max.value.assign(math.nan)
-        self.lambda_max.values = {}
         self.remarks.assign("")
 
     def go_on(self, about: dict, args: argparse.Namespace, changes: list) -> list:
@@ -491,7 +491,7 @@ class Curvature:
 
         about: of the checkpoint, see State. changes: what is not as it was.
         """
-        was, values = about["run"], about.get("lambda_max", {})
+        was, values = about["run"], {} if changes else about.get("lambda_max", {})
         self.lambda_max.values = {int(t): value for t, value in values.items()}
         if not changes and args.optim and was["optim"] and args.optim_every == was["optim_every"]:
             return []
@@ -525,19 +525,20 @@ class Curvature:
     def unchecked(self, t: int, every: int) -> list:
         """Remarks on the estimates up to step t that no cold start has checked."""
         checked = {followed.name: int(followed.checks.numpy()[0]) for followed in (self.L, self.lambda_max)}
-        return [f"{name} of steps {first} to {t} is not checked yet" for name, step in checked.items()
+        return [f"{name} of {span(first, t)} is not checked yet" for name, step in checked.items()
                 if (first := following(step, every)) <= t]
 
     def closing(self, t: int, beta_1: float) -> list:
         """Remarks where the run ends, after step t; the last one says what Adam's bound says of it."""
-        bound = adam_bound(beta_1)
+        bound, numbers, verdict = adam_bound(beta_1), "", "too few estimates to judge"
         late = {step: value for step, value in self.lambda_max.values.items() if step > 10}
-        reached = [t for t in late if late[t] >= bound]
-        verdict = ("too few estimates to judge" if not late else
-                   f"reached at step {reached[0]}: losses may oscillate from there on; a lower "
-                   "--adam_learning_rate reaches it later"
-                   if reached else "steps are stable; a larger learning rate may be, too")
-        numbers = f"{late[max(late)]:.3g} at the end, at most {max(late.values()):.3g}, " if late else ""
+        if late:
+            most = max(late.values())
+            numbers = f"{late[max(late)]:.3g} at the end, at most {most:.3g}, "
+            verdict = "below it so far" + "; a larger learning rate may be, too" * (most < bound / 2)
+        if reached := [step for step in late if late[step] >= bound]:
+            verdict = (f"reached at step {reached[0]}: losses may oscillate from there on; a lower "
+                       "--adam_learning_rate reaches it later")
         return [*self.unchecked(t, self.every), f"{LAMBDA}: {numbers}bound {bound:.3g}: {verdict}"]
 
     def columns(self, alpha_eff_max: float) -> dict:
@@ -582,6 +583,11 @@ def due(t: int, every: int) -> bool:
 def following(t: int, every: int) -> int:
     """The next step after t that is due."""
     return t - t % every + every
+
+
+def span(first: int, last: int) -> str:
+    """Steps, for a remark."""
+    return f"step {first}" if first == last else f"steps {first} to {last}"
 
 
 # -------------------------------------------------------------------------------- pictures
@@ -787,14 +793,14 @@ def set_aside(*paths: Path, replace: bool = True) -> None:
     Raises UsageError, before anything is moved, if a folder of checkpoints holds what no run has put there.
     """
     for folder in filter(os.path.isdir, [*paths, *map(aside, paths)]):
-        if strange := [name for name in os.listdir(folder) if not OURS.fullmatch(name)]:
+        if strange := [name for name in os.listdir(folder) if not is_ours(folder / name)]:
             raise UsageError(f"--output: {quoted(folder)} holds {quoted(strange[0])}, which is not a run's; "
                              "move it or choose another folder")
-    if not replace:
-        return
     with tempfile.TemporaryDirectory(dir=paths[0].parent) as older:  # removed when all has been moved
         for path in filter(os.path.lexists, paths):
             if os.path.lexists(aside(path)):
+                if not replace:
+                    continue
                 os.replace(aside(path), Path(older, path.name))
             os.replace(path, aside(path))
             say(f"Moved the earlier {path} to {aside(path).name}.")
@@ -884,10 +890,11 @@ def now() -> str:
 # was named, those below in any case, with a warning; the image's shape may not.
 NAMED_ONLY = ("Content SHA-256", "Style SHA-256", "Weights SHA-256", "precision")
 WARNED = ("content_weight", "style_weight", "tv_weight", "loss_reduction", "tv_form", "adam_learning_rate",
-          "adam_beta_1", "adam_beta_2", "adam_epsilon", "TensorFlow", "Keras")
+          "adam_beta_1", "adam_beta_2", "adam_epsilon",
+          "Script SHA-256", "TensorFlow", "Keras", "NumPy", "Pillow")
 ABOUT = "about/.ATTRIBUTES/VARIABLE_VALUE"  # TensorFlow's name in the file for State.about
 PART = re.compile(r"ckpt-(\d+)(\.index|\.data-\d+-of-\d+|_temp)", re.ASCII)  # of a step's checkpoint
-OURS = re.compile(rf"{PART.pattern}|checkpoint(\.tmp.*)?", re.ASCII)  # what TensorFlow puts into the folder
+OURS = re.compile(rf"{PART.pattern}|checkpoint(\.tmp.*)?|\.DS_Store", re.ASCII)  # TensorFlow's or Finder's
 
 
 class State:
@@ -929,11 +936,20 @@ class State:
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a run has put this into its folder of checkpoints; other programs' have the same names."""
+    if not OURS.fullmatch(path.name):
+        return False
+    index = path.read_bytes() if path.suffix == ".index" else b""
+    return not index or ABOUT.encode() in index
+
+
 def find_checkpoints(folder: Path) -> list:
-    """The prefixes of the checkpoints in a folder, newest first."""
+    """The prefixes of the checkpoints in a folder, newest first; a kill may leave an .index of no bytes."""
     parts = map(PART.fullmatch, os.listdir(folder)) if os.path.isdir(folder) else []
-    steps = sorted((int(part[1]) for part in parts if part and part[2] == ".index"), reverse=True)
-    return [folder / f"ckpt-{step}" for step in steps]
+    steps = [int(part[1]) for part in parts
+             if part and part[2] == ".index" and os.path.getsize(folder / part[0])]
+    return [folder / f"ckpt-{step}" for step in sorted(steps, reverse=True)]
 
 
 def step_of(prefix: Path) -> int:
@@ -962,8 +978,9 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
 def resume(args, files: OutputFiles, prefixes: list, state: State, run: dict) -> Optional[dict]:
     """Restore the first checkpoint that is whole; the others are passed over with a warning.
 
-    run: from describe(). Returns what the checkpoint is about (see State), its prefix, changes (what is not
-    as it was) and remarks on the curvature: `unchecked`, and `remarks` for a log that begins anew.
+    run: from describe(). Returns what the checkpoint is about (see State), its prefix, whether it is this
+    output's `own`, changes (what is not as it was) and remarks on the curvature: `unchecked`, and `remarks`
+    for a log that begins anew.
     Raises UsageError if none is whole, or it belongs to another run.
     """
     for prefix in prefixes:
@@ -978,7 +995,8 @@ def resume(args, files: OutputFiles, prefixes: list, state: State, run: dict) ->
             say(f"Resuming from {prefix} at step {about['step']}.")
             for change in changes:
                 complain(f"warning: {change}")
-            return {**about, "prefix": prefix, "changes": changes, "unchecked": unchecked,
+            own = prefix.parent.resolve() == files.checkpoints.resolve()
+            return {**about, "prefix": prefix, "own": own, "changes": changes, "unchecked": unchecked,
                     "remarks": state.curvature.remarks.numpy().decode().splitlines()}
         except UsageError:
             raise
@@ -1053,7 +1071,7 @@ def reason(error: BaseException) -> str:
 
 
 class Progress:
-    """Where the run is: Keras' progress bar on a terminal, else about twenty lines in all."""
+    """Where the run is: Keras' progress bar on a terminal, else a line for every twentieth of the run."""
 
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps, self.done, self.bar = start, nsteps, 0, None
@@ -1164,14 +1182,16 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
             index = Path(f"{resumed['prefix']}.index")
-            if not files.final.exists() or files.final.stat().st_mtime < index.stat().st_mtime:
+            older = files.final.exists() and files.final.stat().st_mtime < index.stat().st_mtime
+            if not files.final.exists() or resumed["own"] and older:
                 save_image(files.final, state.x.numpy())  # there is none, or an earlier run's
                 say(f"Wrote {files.final}")
             return 0
         try:
             step = compiled_step(args, state, weights, x_c, x_s)
             if stop.signum:
-                return 128 + stop.signum  # nothing has been written
+                complain("stopped before the first step; nothing was written")
+                return 128 + stop.signum
             log = open_log(args, files, description, resumed)
             # The manager goes by a list that a kill may leave behind; find_checkpoints() goes by the files.
             (files.checkpoints / "checkpoint").unlink(missing_ok=True)
@@ -1210,17 +1230,17 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
     """Go on with the log and the checkpoints that are there, or set them aside and begin anew."""
     remarks, text = [f"Date: {now()}", f"Command: {args.command}", f"Device: {device()}"], None
     found, previous = find_checkpoints(files.checkpoints), aside(files.checkpoints)
-    home = resumed and resumed["prefix"].parent.resolve()
-    if home == previous.resolve() and found:
+    if resumed and found and resumed["prefix"].parent.resolve() == previous.resolve():
         raise UsageError(f"{quoted(resumed['prefix'])} would be replaced by the run in "
                          f"{quoted(files.checkpoints)}; rename its folder or choose another --output")
-    if home == files.checkpoints.resolve():
+    if resumed and resumed["own"]:
         text = marked_text(files.log, resumed["log"])
         later = args.resume_from is not None and any(step_of(prefix) > resumed["step"] for prefix in found)
         if later or any(change.startswith(NAMED_ONLY) for change in resumed["changes"]):
             set_aside(files.checkpoints, files.log)  # of later steps, or of the run it branches from
         elif text is None:
-            set_aside(files.log)  # it was changed since
+            complain(f"warning: {quoted(files.log)} is not as the checkpoint left it; a new log begins")
+            set_aside(files.log)
     else:  # what has no checkpoints does not take the place of what has some
         set_aside(files.checkpoints, files.log, replace=bool(found or not find_checkpoints(previous)))
     if resumed:
@@ -1240,6 +1260,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
             if not row.finite:
+                for remark in state.curvature.unchecked(t - 1, args.optim_every) if args.optim else []:
+                    log.write(f"# {remark}")
                 log.write(f"# Stopped: step {t} is not finite")
                 terms = ", ".join(f"{column} {value:.3g}" for column, value in row.numbers.items())
                 raise RunError(f"step {t} is not finite ({terms}): --adam_learning_rate or one of "
@@ -1314,7 +1336,7 @@ FLAGS = (
     ("output", str, None, "FILE", "output files are named after it and lie in its folder, made if missing; "
      f"its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
     ("image_size", number(int, SMALLEST_SIDE, 8192), "512", "PIXELS", "longest side both are resized to"),
-    "objective: alpha L_content + beta L_style + tau L_TV",
+    "objective (alpha L_content + beta L_style + tau L_TV)",
     ("content_weight", WEIGHT, "10000", "ALPHA", "alpha: higher keeps more of the content's structure"),
     ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),
     ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother"),
@@ -1325,22 +1347,23 @@ FLAGS = (
      "Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's VGG-16 in the package "
      f"{VGG16_PACKAGE}, see the README; or a .h5 file of Keras' VGG19(include_top=False)"),
     ("precision", PRECISIONS, "float32", None, "number format of the convolutions; bfloat16 is faster on "
-     "CPUs with AVX512_BF16 or AMX and on GPUs"),
-    "optimiser: Adam",
+     "CPUs with AVX512_BF16 or AMX"),
+    "optimiser (Adam)",
     ("nsteps", STEPS, "1000", "N", "steps in all, also when resuming"),
     ("adam_learning_rate", number(float, 1e-9, 1), "0.01", "RATE", "base rate, in units of the pixel range"),
     ("adam_beta_1", DECAY, "0.9", "BETA_1", "decay of the first moment"),
     ("adam_beta_2", DECAY, "0.999", "BETA_2", "decay of the second moment"),
     ("adam_epsilon", number(float, 1e-30, 1), "1e-7", "EPSILON", "keeps the division finite"),
-    "output (0: only of the last step)",
-    ("save_every", CADENCE, "100", "N", "write a snapshot every N steps"),
-    ("log_every", CADENCE, "1", "N", "write a row of the log every N steps"),
-    ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps"),
+    "output",
+    ("save_every", CADENCE, "100", "N", "write a snapshot every N steps; 0: only the last"),
+    ("log_every", CADENCE, "1", "N", "write a row of the log every N steps; 0: only the last"),
+    ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps; 0: only the last"),
     ("ckpt_keep_max", CADENCE, "5", "N", "keep the N latest checkpoints; 0: all"),
     "resuming",
     ("resume", bool, "start fresh", None, "go on from the newest checkpoint of this output, if there is one"),
     ("resume_from", str, None, "CKPT", "go on from this checkpoint; overrides --resume"),
-    ("ckpt_in", str, None, "FOLDER", "go on from the newest checkpoint in this folder, writing to --output"),
+    ("ckpt_in", str, None, "FOLDER", "go on from the newest checkpoint in this folder, writing to "
+     "--output; overrides --resume"),
     "diagnostics",
     ("optim", bool, "off", None, "log the Lipschitz constant L of the gradient and Adam's stability bound; "
      "a row takes about 13 steps' time then, with --optim_every 10 about 3"),
@@ -1351,7 +1374,7 @@ FLAGS = (
 NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in", "command")
 
 EXAMPLE = """example:
-  python neural_style_transfer.py --content content_files/c1.png --style style_files/s1.png \\
+  .venv/bin/python neural_style_transfer.py --content content_files/c1.png --style style_files/s1.png \\
       --output output_files/mine/result.png --weights vgg16 --nsteps 300
   and after an interrupt, or for more steps, the same again with --resume.
 """
@@ -1407,7 +1430,7 @@ def main(words: Optional[list] = None, stop: Optional[Stop] = None) -> int:
         complain(f"error: {error}")
         return 2 if isinstance(error, UsageError) else 1
     except ImportError as error:
-        complain(f"error: {error} in {sys.executable}; pip install -r requirements.txt")
+        complain(f"error: {error} {NOT_SET_UP}")
         return 1
     except OSError as error:  # of moving and reading files; those that are written have a word of their own
         complain(f"error: {quoted(error.filename or 'a file')}: {reason(error)}")

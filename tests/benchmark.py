@@ -440,7 +440,7 @@ def main() -> None:
     if args.work:
         work(args.work[0], int(args.work[1]), Path(args.work[2]))
     elif args.overhead:
-        overhead(512)
+        overhead(args.sizes[0] if args.sizes else 512)
     elif args.lipschitz is not None:
         print("| pixels | flags | number | largest error | remarks | products a row, steps 1 to 9 | from 10 on |")
         for line in args.lipschitz or [""]:
@@ -450,7 +450,7 @@ def main() -> None:
     elif args.rate:
         rate(args.rate, size, args.nsteps or 1000, args.rates)
     elif args.quality:
-        quality(192, args.nsteps or 300)
+        quality(args.sizes[0] if args.sizes else 192, args.nsteps or 300)
     else:
         table_of_steps(args.sizes or [256, 512, 1024], args.rounds)
 

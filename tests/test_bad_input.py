@@ -324,7 +324,7 @@ def test_another_python(work, tmp_path):
     """One that was not set up, as outside of the virtual environment."""
     (tmp_path / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\")\n")
     result = command(*GOOD, cwd=work, env={"PYTHONPATH": str(tmp_path)})
-    said = r"neural_style_transfer\.py: error: No module named '{}' in \S+; pip install -r requirements\.txt\n"
+    said = r"neural_style_transfer\.py: error: No module named '{}' in \S+; use the README's \.venv/bin/python, or pip install -r requirements\.txt\n"
     assert result.returncode == 1 and re.fullmatch(said.format("numpy"), result.stderr)
     (tmp_path / "numpy.py").rename(tmp_path / "tensorflow.py")
     (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError(\"No module named 'tensorflow'\")\n")

@@ -36,7 +36,8 @@ def test_a_log_that_is_not_the_checkpoints_begins_anew(flags, whole, tmp_path, r
     if changed:
         log.write_text(changed)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
-    assert (status, err) == (0, "") and "ckpt-8 at step 8" in out
+    assert status == 0 and "ckpt-8 at step 8" in out
+    assert err == f"neural_style_transfer.py: warning: {str(log)!r} is not as the checkpoint left it; a new log begins\n"
     assert row_lines(log) == row_lines(whole[0] / "r_c_s_log.txt")[8:]
     assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
     lines = log.read_text().splitlines()
@@ -77,7 +78,7 @@ def test_a_log_that_is_deleted_or_edited_in_mid_run(flags, tmp_path, run, nst, m
             patch.setattr(nst, "save_image", lambda *args: disturbed(*args, how))
             assert run(*flags("--nsteps", 3, "--save_every", 2, "--ckpt_write_every", 1))[::2] == (0, "")
         status, out, err = run(*flags("--nsteps", 4, "--resume"))
-        assert (status, err) == (0, "") and "ckpt-3 at step 3" in out
+        assert status == 0 and err.endswith("a new log begins\n") and "ckpt-3 at step 3" in out
         assert rows(log)[:, 0].tolist() == [4]
     assert log.with_name("r_c_s_log.txt.previous").read_text() == "# Note\n"
 
@@ -117,6 +118,21 @@ def test_what_was_not_checked_is_told_at_a_resume_with_other_flags(flags, tmp_pa
     assert table[17, 9] != table[16, 9] and table[17, 10] != table[16, 10]
 
 
+def test_what_is_unchecked_where_a_run_breaks_off(flags, tmp_path, run, nst, monkeypatch):
+    """At the first step before which an estimate has not been checked yet."""
+    optimise = nst.optimise
+
+    def broken(step, state, curvature, *steps):
+        for row in optimise(step, state, curvature, *steps):
+            yield row._replace(finite=not curvature.unchecked(row.step - 1, 1))
+
+    monkeypatch.setattr(nst, "optimise", broken)
+    status, _, err = run(*flags("--optim", "--nsteps", 30))
+    t = int(re.search(r"step (\d+) is not finite", err)[1])
+    said = rf"^# (L|lambda_max\S*) of step {t - 1} is not checked yet\n# Stopped: step {t} is not finite\n$"
+    assert status == 1 and re.search(said, (tmp_path / "out" / "r_c_s_log.txt").read_text(), re.MULTILINE)
+
+
 # Whose checkpoints are moved
 
 
@@ -151,11 +167,29 @@ def ours(whole, tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_run_whose_folder_was_used_by_another(flags, ours, tmp_path, run, resume):
+    """Which moved its checkpoints, but not its log, and was killed in its first checkpoint: both are kept."""
+    folder = tmp_path / "out"
+    shutil.copytree(ours, folder / "checkpoints.previous")
+    (folder / "checkpoints").mkdir()
+    for name in "ckpt-2.index", "ckpt-2.data-00000-of-00001", ".DS_Store":
+        (folder / "checkpoints" / name).touch()
+    (folder / "r_c_s_log.txt").write_text("# of an earlier run\n")
+    earlier = contents(folder / "checkpoints.previous")
+    status, out, err = run(*flags("--nsteps", 1, *resume))
+    assert (status, err) == (0, "") and contents(folder / "checkpoints.previous") == earlier
+    assert ("--resume_from" in out and "checkpoints.previous/ckpt-8" in out) == bool(resume)
+    assert (folder / "r_c_s_log.txt.previous").read_text() == "# of an earlier run\n"
+    assert run(*flags("--nsteps", 1))[0] == 0 and (folder / "checkpoints.previous" / ".DS_Store").exists()
+
+
 @pytest.mark.parametrize("in_checkpoints, in_previous, words", [
     ("thesis", "", []), ("thesis", "", ["--resume"]), ("file", "", []), ("", "thesis", []), ("ours", "thesis", []),
-    ("ours", "file", []), ("thesis and ours", "", []), ("thesis", "ours", []), ("thesis and ours", "", ["--resume_from", "checkpoints/ckpt-4"])])
-def test_what_no_run_has_put_there_is_left_alone(flags, ours, tmp_path, run, in_checkpoints, in_previous, words):
-    """Neither moved nor deleted: one line, status 2, nothing changed."""
+    ("ours", "file", []), ("thesis and ours", "", []), ("thesis", "ours", []), ("thesis and ours", "", ["--resume_from", "checkpoints/ckpt-4"]),
+    ("TensorFlow's", "", []), ("ours", "TensorFlow's", [])])
+def test_what_no_run_has_put_there_is_left_alone(flags, ours, tmp_path, run, nst, in_checkpoints, in_previous, words):
+    """Neither moved nor deleted: one line, status 2, nothing changed. Any program of TensorFlow writes checkpoints/ckpt-1."""
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "r_c_s_log.txt").write_text("# of an earlier run\n")
@@ -165,6 +199,9 @@ def test_what_no_run_has_put_there_is_left_alone(flags, ours, tmp_path, run, in_
         if "thesis" in what:
             (folder / name).mkdir(exist_ok=True)
             (folder / name / "thesis_model.pt").write_bytes(b"years of work")
+        if what == "TensorFlow's":
+            model = nst.tf.train.Checkpoint(weights=nst.tf.Variable([1.0]))
+            nst.tf.train.CheckpointManager(model, str(folder / name), 3, checkpoint_name="ckpt").save()
         if what == "file":
             (folder / name).write_bytes(b"a file")
     before = contents(folder)
@@ -251,12 +288,16 @@ def test_only_whole_checkpoints_are_taken(flags, tmp_path, run, nst):
     assert alpha_eff[-1] > 1.5 * alpha_eff[1]
 
 
-def test_another_version_of_keras_is_told(flags, whole, tmp_path, run, nst, monkeypatch):
+@pytest.mark.parametrize("what", ["Keras", "Pillow", "NumPy", "Script SHA-256"])
+def test_another_version_is_told(flags, whole, tmp_path, run, nst, monkeypatch, what):
     shutil.copytree(whole[0], tmp_path / "out")
     without(tmp_path / "out" / "checkpoints", 12)
-    version = nst.keras.__version__
-    monkeypatch.setattr(nst.keras, "__version__", "9.9.9")
+    if what == "Script SHA-256":
+        (tmp_path / "other.py").write_text("another script")
+        monkeypatch.setattr(nst, "__file__", str(tmp_path / "other.py"))
+    else:
+        monkeypatch.setattr({"Keras": nst.keras, "Pillow": nst.Image, "NumPy": nst.np}[what], "__version__", "9.9.9")
     status, _, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
-    assert status == 0 and err == f"neural_style_transfer.py: warning: Keras: {version} in the checkpoint, 9.9.9 now\n"
-    assert f"# Changed Keras: {version} in the checkpoint, 9.9.9 now" in (tmp_path / "out" / "r_c_s_log.txt").read_text()
-    assert (tmp_path / "out" / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
+    said = re.fullmatch(rf"neural_style_transfer\.py: warning: ({what}: (\S+) in the checkpoint, (\S+) now)\n", err)
+    assert status == 0 and said and said[2] != said[3]
+    assert f"# Changed {said[1]}\n" in (tmp_path / "out" / "r_c_s_log.txt").read_text()

@@ -113,6 +113,19 @@ def test_a_final_picture_of_an_earlier_run(flags, tmp_path, run):
     assert status == 0 and "Nothing left to do" in out and "Wrote" in out and final.read_bytes() == right
 
 
+def test_a_finished_run_of_another_folder_with_nothing_left_to_do(flags, whole, tmp_path, run):
+    """It does not write over the final picture of the run that is here."""
+    shutil.copytree(whole[0], tmp_path / "out")
+    before = contents(tmp_path / "out")
+    assert run(*flags("--nsteps", 1, "--tv_weight", 3e5, output=tmp_path / "from" / "r.png"))[0] == 0
+    words = flags("--nsteps", 1, "--tv_weight", 3e5, "--ckpt_in", tmp_path / "from" / "checkpoints")
+    status, out, _ = run(*words)
+    assert status == 0 and "Nothing left to do" in out and contents(tmp_path / "out") == before
+    (tmp_path / "out" / "r_c_s_final.png").unlink()
+    assert run(*words)[0] == 0
+    assert (tmp_path / "out" / "r_c_s_final.png").read_bytes() == (tmp_path / "from" / "r_c_s_final.png").read_bytes()
+
+
 def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run):
     assert run(*flags(*CADENCE, "--nsteps", 9))[0] == 0
     log = tmp_path / "out" / "r_c_s_log.txt"
