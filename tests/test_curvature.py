@@ -1,6 +1,7 @@
 """L and lambda_max(alpha_eff*H) against known spectra, dense Hessians, Lanczos in float64, and Adam itself on quadratics."""
 
 import argparse
+import re
 
 import numpy as np
 import pytest
@@ -93,6 +94,12 @@ def test_fewer_products_than_plain_power_iteration(nst, rng):
 # -------------------------------------------------------------- followed from step to step
 
 
+def steps_of(remark: str) -> set:
+    """The steps that a remark speaks of."""
+    first, last = re.search(r"steps? (\d+)(?: to (\d+))?", remark).groups()
+    return set(range(int(first), int(last or first) + 1))
+
+
 def follow(nst, spectrum, steps, by=np.abs, followed=None, **flags):
     """(what follows, value by step, the steps that a remark speaks of, products) for a spectrum by step."""
     args = argparse.Namespace(**{"optim_tol": 1e-2, "optim_max_iters": 100, "optim_every": 1, **flags})
@@ -100,8 +107,7 @@ def follow(nst, spectrum, steps, by=np.abs, followed=None, **flags):
     for t in steps:
         product = product_of(spectrum(t))
         for remark in followed.update(t, lambda v: products.append(1) or product(v)):
-            words = remark.split()
-            told |= set(range(int(words[3]), int(words[5]) + 1)) if "steps" in words else {t}
+            told |= steps_of(remark)
         values[t] = float(followed.value.numpy())
     return followed, values, told, len(products)
 
@@ -437,8 +443,7 @@ def test_along_a_run(nst, inputs, phi, changed, checked):
     before, told = x_c, set()
     for row in nst.optimise(nst.make_step(objective, state.x, state.optimizer), state, state.curvature, 0, checked[-1]):
         for remark in row.remarks:
-            words = remark.split()
-            told |= {(words[0], t) for t in range(int(words[3]), int(words[5]) + 1)}
+            told |= {(remark.split()[0], t) for t in steps_of(remark)}
         if row.step in checked:
             root = np.sqrt(nst.effective_learning_rate(state.optimizer).numpy().ravel().astype(np.float64))
 
