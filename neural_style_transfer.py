@@ -534,8 +534,9 @@ class Curvature:
         late = {step: value for step, value in self.lambda_max.values.items() if step > 10}
         if late:
             most = max(late.values())
-            numbers = f"{late[max(late)]:.3g} at the end, at most {most:.3g}, "
-            verdict = "below it so far" + "; a larger learning rate may be, too" * (most < bound / 2)
+            numbers = f"{late[max(late)]:.3g} at step {max(late)}, at most {most:.3g}, "
+            verdict = "below it so far"
+            verdict += "; a larger learning rate may stay below it, too" if most < bound / 2 else ""
         if reached := [step for step in late if late[step] >= bound]:
             verdict = (f"reached at step {reached[0]}: losses may oscillate from there on; a lower "
                        "--adam_learning_rate reaches it later")
@@ -800,6 +801,7 @@ def set_aside(*paths: Path, replace: bool = True) -> None:
         for path in filter(os.path.lexists, paths):
             if os.path.lexists(aside(path)):
                 if not replace:
+                    say(f"Kept {aside(path)}; {path} is written over.")
                     continue
                 os.replace(aside(path), Path(older, path.name))
             os.replace(path, aside(path))
@@ -893,6 +895,7 @@ WARNED = ("content_weight", "style_weight", "tv_weight", "loss_reduction", "tv_f
           "adam_beta_1", "adam_beta_2", "adam_epsilon",
           "Script SHA-256", "TensorFlow", "Keras", "NumPy", "Pillow")
 ABOUT = "about/.ATTRIBUTES/VARIABLE_VALUE"  # TensorFlow's name in the file for State.about
+TABLE_END = bytes.fromhex("57fb808b247547db")  # of every whole .index
 PART = re.compile(r"ckpt-(\d+)(\.index|\.data-\d+-of-\d+|_temp)", re.ASCII)  # of a step's checkpoint
 OURS = re.compile(rf"{PART.pattern}|checkpoint(\.tmp.*)?|\.DS_Store", re.ASCII)  # TensorFlow's or Finder's
 
@@ -938,18 +941,19 @@ class State:
 
 def is_ours(path: Path) -> bool:
     """Whether a run has put this into its folder of checkpoints; other programs' have the same names."""
-    if not OURS.fullmatch(path.name):
-        return False
-    index = path.read_bytes() if path.suffix == ".index" else b""
-    return not index or ABOUT.encode() in index
+    return bool(OURS.fullmatch(path.name)) and (not is_whole(path) or ABOUT.encode() in path.read_bytes())
+
+
+def is_whole(index: Path) -> bool:
+    """Whether this is an .index that was written to its end; a kill or a power failure may leave another."""
+    return index.suffix == ".index" and index.is_file() and index.read_bytes().endswith(TABLE_END)
 
 
 def find_checkpoints(folder: Path) -> list:
-    """The prefixes of the checkpoints in a folder, newest first; a kill may leave an .index of no bytes."""
+    """The prefixes of the checkpoints in a folder, newest first."""
     parts = map(PART.fullmatch, os.listdir(folder)) if os.path.isdir(folder) else []
-    steps = [int(part[1]) for part in parts
-             if part and part[2] == ".index" and os.path.getsize(folder / part[0])]
-    return [folder / f"ckpt-{step}" for step in sorted(steps, reverse=True)]
+    steps = sorted((int(part[1]) for part in parts if part and part[2] == ".index"), reverse=True)
+    return [folder / f"ckpt-{step}" for step in steps]
 
 
 def step_of(prefix: Path) -> int:
@@ -1239,10 +1243,11 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
         if later or any(change.startswith(NAMED_ONLY) for change in resumed["changes"]):
             set_aside(files.checkpoints, files.log)  # of later steps, or of the run it branches from
         elif text is None:
-            complain(f"warning: {quoted(files.log)} is not as the checkpoint left it; a new log begins")
+            complain(f"warning: {quoted(files.log)} is missing or was changed since; a new log begins")
             set_aside(files.log)
     else:  # what has no checkpoints does not take the place of what has some
-        set_aside(files.checkpoints, files.log, replace=bool(found or not find_checkpoints(previous)))
+        whole = any(is_whole(Path(f"{prefix}.index")) for prefix in found)
+        set_aside(files.checkpoints, files.log, replace=whole or not find_checkpoints(previous))
     if resumed:
         remarks = [f"Resumed at step {resumed['step']} from {resumed['prefix']}", *remarks,
                    *(f"Changed {change}" for change in resumed["changes"]), *resumed["unchecked"]]
@@ -1260,7 +1265,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
             if not row.finite:
-                for remark in state.curvature.unchecked(t - 1, args.optim_every) if args.optim else []:
+                unchecked = state.curvature.unchecked(t - 1, args.optim_every) if args.optim else []
+                for remark in row.remarks + unchecked:
                     log.write(f"# {remark}")
                 log.write(f"# Stopped: step {t} is not finite")
                 terms = ", ".join(f"{column} {value:.3g}" for column, value in row.numbers.items())

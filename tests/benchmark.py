@@ -414,7 +414,8 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
                 lambdas.append(row.numbers[nst.LAMBDA] if row.step >= 10 else 0.0)
                 if totals[-1] <= target:
                     break
-            rises = int(np.sum(np.diff(totals[10:]) > 0))
+            changes = np.diff(totals[10:]) / totals[10:-1]
+            rises = f"{np.sum(changes > 0)}, at most {max(changes.max(), 0):.2%}"
             reached = row.step if totals[-1] <= target or target < 0 else f"over {nsteps}"
             bound = nst.adam_bound(args.adam_beta_1)
             past = next((t for t, value in enumerate(lambdas, 1) if value >= bound), "-")

@@ -37,7 +37,7 @@ def test_a_log_that_is_not_the_checkpoints_begins_anew(flags, whole, tmp_path, r
         log.write_text(changed)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
     assert status == 0 and "ckpt-8 at step 8" in out
-    assert err == f"neural_style_transfer.py: warning: {str(log)!r} is not as the checkpoint left it; a new log begins\n"
+    assert err == f"neural_style_transfer.py: warning: {str(log)!r} is missing or was changed since; a new log begins\n"
     assert row_lines(log) == row_lines(whole[0] / "r_c_s_log.txt")[8:]
     assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
     lines = log.read_text().splitlines()
@@ -124,12 +124,13 @@ def test_what_is_unchecked_where_a_run_breaks_off(flags, tmp_path, run, nst, mon
 
     def broken(step, state, curvature, *steps):
         for row in optimise(step, state, curvature, *steps):
-            yield row._replace(finite=not curvature.unchecked(row.step - 1, 1))
+            yield row._replace(finite=not curvature.unchecked(row.step - 1, 1), remarks=row.remarks + [f"on step {row.step}"])
 
     monkeypatch.setattr(nst, "optimise", broken)
     status, _, err = run(*flags("--optim", "--nsteps", 30))
     t = int(re.search(r"step (\d+) is not finite", err)[1])
     said = rf"^# (L|lambda_max\S*) of step {t - 1} is not checked yet\n# Stopped: step {t} is not finite\n$"
+    assert f"\n# on step {t}\n" in (tmp_path / "out" / "r_c_s_log.txt").read_text()
     assert status == 1 and re.search(said, (tmp_path / "out" / "r_c_s_log.txt").read_text(), re.MULTILINE)
 
 
@@ -167,8 +168,7 @@ def ours(whole, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("resume", [(), ("--resume",)])
-def test_a_run_whose_folder_was_used_by_another(flags, ours, tmp_path, run, resume):
+def test_a_run_whose_folder_was_used_by_another(flags, ours, tmp_path, run):
     """Which moved its checkpoints, but not its log, and was killed in its first checkpoint: both are kept."""
     folder = tmp_path / "out"
     shutil.copytree(ours, folder / "checkpoints.previous")
@@ -177,11 +177,18 @@ def test_a_run_whose_folder_was_used_by_another(flags, ours, tmp_path, run, resu
         (folder / "checkpoints" / name).touch()
     (folder / "r_c_s_log.txt").write_text("# of an earlier run\n")
     earlier = contents(folder / "checkpoints.previous")
-    status, out, err = run(*flags("--nsteps", 1, *resume))
+    status, out, err = run(*flags("--nsteps", 1))
     assert (status, err) == (0, "") and contents(folder / "checkpoints.previous") == earlier
-    assert ("--resume_from" in out and "checkpoints.previous/ckpt-8" in out) == bool(resume)
+    assert re.search(r"^Kept \S*checkpoints\.previous; \S*checkpoints is written over\.$", out, re.MULTILINE)
     assert (folder / "r_c_s_log.txt.previous").read_text() == "# of an earlier run\n"
-    assert run(*flags("--nsteps", 1))[0] == 0 and (folder / "checkpoints.previous" / ".DS_Store").exists()
+    (folder / "checkpoints" / "ckpt-1.index").write_bytes((ours / "ckpt-4.index").read_bytes()[:20])  # damaged, but ours
+    (folder / "checkpoints" / "ckpt-3.index").symlink_to("nowhere")
+    status, _, err = run(*flags("--nsteps", 1, "--resume"))
+    assert status == 2 and err.count("passed over") == 3 and "none of the 3 checkpoints" in err
+    (folder / "checkpoints" / "ckpt-3.index").unlink()
+    (folder / "checkpoints" / "ckpt-1.data-00000-of-00001").unlink()
+    assert run(*flags("--nsteps", 2))[0] == 0 and contents(folder / "checkpoints.previous") == earlier
+    assert run(*flags("--nsteps", 1))[0] == 0 and {".DS_Store", "ckpt-2.index"} <= set(names(folder / "checkpoints.previous"))
 
 
 @pytest.mark.parametrize("in_checkpoints, in_previous, words", [

@@ -293,11 +293,11 @@ def test_the_verdict(nst):
         return curvature.closing(0, beta_1)[-1]
 
     calm = {t: t / 10 for t in range(1, 101)}
-    assert verdict(calm, 0.9).endswith("10 at the end, at most 10, bound 38: below it so far; a larger learning rate may be, too")
+    assert verdict(calm, 0.9).endswith("10 at step 100, at most 10, bound 38: below it so far; a larger learning rate may stay below it, too")
     near = {t: 35.0 if t == 50 else 1.0 for t in range(1, 101)}
-    assert verdict(near, 0.9).endswith("1 at the end, at most 35, bound 38: below it so far"), "too near for such advice"
+    assert verdict(near, 0.9).endswith("1 at step 100, at most 35, bound 38: below it so far"), "too near for such advice"
     wild = {t: 50.0 if t < 11 else t + 0.5 for t in range(1, 61)}
-    assert "60.5 at the end, at most 60.5, bound 38: reached at step 38: losses may oscillate" in verdict(wild, 0.9)
+    assert "60.5 at step 60, at most 60.5, bound 38: reached at step 38: losses may oscillate" in verdict(wild, 0.9)
     assert "bound 6: reached at step 60" in verdict(calm, 0.5)
     assert "bound 2: too few estimates to judge" in verdict({1: 60.0, 2: 3.0}, 0.0), "the first ten do not count"
 
@@ -309,7 +309,7 @@ def test_what_the_verdict_keeps_over_a_resume(nst):
     for was in {"optim": True, "optim_every": 1}, {"optim": False, "optim_every": 3}, {"optim": True, "optim_every": 3}:
         curvature = nst.Curvature((1, 4, 4, 3), args)
         curvature.go_on({**about, "run": was}, args, [])
-        assert "3 at the end, at most 40, bound 38: reached at step 11" in curvature.closing(20, 0.9)[-1]
+        assert "3 at step 20, at most 40, bound 38: reached at step 11" in curvature.closing(20, 0.9)[-1]
         curvature.go_on({**about, "run": was}, args, ["tv_weight: 300.0 in the checkpoint, 3.0 now"])
         assert "too few estimates" in curvature.closing(20, 0.9)[-1]
 
