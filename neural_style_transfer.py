@@ -831,6 +831,10 @@ class Log:
             self.columns = columns
         self.write("  ".join([str(row.step), *(f"{number:.8e}" for number in row.numbers.values())]))
 
+    def remark(self, *remarks: str) -> None:
+        for remark in remarks:
+            self.write(f"# {remark}")
+
     def write(self, line: str) -> None:
         data, length = os.fsencode(line + "\n"), os.fstat(self.file.fileno()).st_size
         try:
@@ -941,12 +945,13 @@ class State:
 
 def is_ours(path: Path) -> bool:
     """Whether a run has put this into its folder of checkpoints; other programs' have the same names."""
-    return bool(OURS.fullmatch(path.name)) and (not is_whole(path) or ABOUT.encode() in path.read_bytes())
+    return bool(OURS.fullmatch(path.name)) and (not (index := whole_index(path)) or ABOUT.encode() in index)
 
 
-def is_whole(index: Path) -> bool:
-    """Whether this is an .index that was written to its end; a kill or a power failure may leave another."""
-    return index.suffix == ".index" and index.is_file() and index.read_bytes().endswith(TABLE_END)
+def whole_index(path: Path) -> bytes:
+    """An .index that was written to its end; else, as where a kill or a power failure cut it, no bytes."""
+    data = path.read_bytes() if path.suffix == ".index" and path.is_file() else b""
+    return data if data.endswith(TABLE_END) else b""
 
 
 def find_checkpoints(folder: Path) -> list:
@@ -1185,11 +1190,10 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         if start >= args.nsteps:
             say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
-            index = Path(f"{resumed['prefix']}.index")
-            older = files.final.exists() and files.final.stat().st_mtime < index.stat().st_mtime
-            if not files.final.exists() or resumed["own"] and older:
-                save_image(files.final, state.x.numpy())  # there is none, or an earlier run's
-                say(f"Wrote {files.final}")
+            final, index = files.final, Path(f"{resumed['prefix']}.index")
+            if not final.exists() or resumed["own"] and final.stat().st_mtime < index.stat().st_mtime:
+                save_image(final, state.x.numpy())  # there is none, or an earlier run's
+                say(f"Wrote {final}")
             return 0
         try:
             step = compiled_step(args, state, weights, x_c, x_s)
@@ -1246,7 +1250,7 @@ def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: O
             complain(f"warning: {quoted(files.log)} is missing or was changed since; a new log begins")
             set_aside(files.log)
     else:  # what has no checkpoints does not take the place of what has some
-        whole = any(is_whole(Path(f"{prefix}.index")) for prefix in found)
+        whole = any(whole_index(Path(f"{prefix}.index")) for prefix in found)
         set_aside(files.checkpoints, files.log, replace=whole or not find_checkpoints(previous))
     if resumed:
         remarks = [f"Resumed at step {resumed['step']} from {resumed['prefix']}", *remarks,
@@ -1264,17 +1268,14 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
+            log.remark(*row.remarks)
             if not row.finite:
                 unchecked = state.curvature.unchecked(t - 1, args.optim_every) if args.optim else []
-                for remark in row.remarks + unchecked:
-                    log.write(f"# {remark}")
-                log.write(f"# Stopped: step {t} is not finite")
+                log.remark(*unchecked, f"Stopped: step {t} is not finite")
                 terms = ", ".join(f"{column} {value:.3g}" for column, value in row.numbers.items())
                 raise RunError(f"step {t} is not finite ({terms}): --adam_learning_rate or one of "
                                "--content_weight, --style_weight, --tv_weight is too large; last good "
                                f"checkpoint: {next(iter(find_checkpoints(files.checkpoints)), 'none')}")
-            for remark in row.remarks:
-                log.write(f"# {remark}")
             logged = due(t, args.log_every)
             mark = log.mark() if last and not logged else None  # a longer run drops that row and what follows
             if logged or last:
@@ -1285,10 +1286,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
             if last:
                 save_image(files.final, state.x.numpy())
                 closing = state.curvature.closing(t, args.adam_beta_1) if args.optim else []
-                for remark in closing:
-                    log.write(f"# {remark}")
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
-                log.write(f"# {how}, {now()}: {progress.timing()}")
+                log.remark(*closing, f"{how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
                 save_checkpoint(t, mark or log.mark())
             if last:
