@@ -702,7 +702,7 @@ class OutputFiles:
         self.extension = path.suffix.lower() or ".png"
         self.start, self.style, self.final = map(self.image, ("000000", "style", "final"))
         self.log, self.checkpoints = self.folder / f"{self.base}_log.txt", self.folder / "checkpoints"
-        longest = len(os.fsencode(temporary(self.start).name))
+        longest = len(os.fsencode(f"{self.start.name}.tmp"))
         if path.name in ("", "..") or output.endswith("/") or os.path.isdir(path):
             wrong = f"is a folder; name a file in it, for example {quoted(path / 'result.png')}"
         elif self.extension not in IMAGE_FORMATS:
@@ -715,13 +715,6 @@ class OutputFiles:
 
     def image(self, what: str) -> Path:
         return self.folder / f"{self.base}_{what}{self.extension}"
-
-    def earlier(self) -> list:
-        """What an earlier run has left here: its checkpoints, log, plots and pictures."""
-        name = re.compile(re.escape(self.base) + r"_(log|style|final|\d{6})\.\w+")
-        ours = [path for path in self.folder.iterdir() if name.fullmatch(path.name)]
-        empty = os.path.isdir(self.checkpoints) and not os.listdir(self.checkpoints)
-        return [self.checkpoints] * (os.path.lexists(self.checkpoints) and not empty) + sorted(ours)
 
 
 @contextlib.contextmanager
@@ -754,44 +747,43 @@ def claimed(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def write_atomically(path: Path, write: Callable) -> None:
-    """Call write(file) on a temporary file and put that in the place of `path`: never half a file."""
-    try:
-        with open(temporary(path), "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary(path), path)
-    except OSError as error:
-        temporary(path).unlink(missing_ok=True)
-        raise RunError(f"cannot write {quoted(path)}: {reason(error)}") from None
-
-
-def temporary(path: Path) -> Path:
-    return path.with_name(path.name + ".tmp")
-
-
 def move_earlier(files: OutputFiles) -> list:
-    """Move what an earlier run has left into a new folder beside it; says so, and returns what it said.
+    """Move what an earlier run of these names has left into a new folder beside it: nothing is ever removed.
 
-    Nothing is removed or written over. The checkpoints go first: a run that is killed on the way does not
-    leave them behind without their log.
+    Says so, and returns that as remarks for the log. The checkpoints go first: a kill on the way cannot leave
+    them behind without their log.
     """
-    if not (earlier := files.earlier()):
+    name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
+    earlier = [path for path in files.folder.iterdir() if name.fullmatch(path.name)]
+    empty = os.path.isdir(files.checkpoints) and not os.listdir(files.checkpoints)
+    if os.path.lexists(files.checkpoints) and not empty:
+        earlier.insert(0, files.checkpoints)
+    if not earlier:
         return []
     while os.path.lexists(folder := files.folder / time.strftime("earlier-%Y%m%d-%H%M%S")):
         time.sleep(0.1)  # two starts within a second
-    try:
-        folder.mkdir()
-        for path in earlier:
-            os.rename(path, folder / path.name)
-    except OSError as error:
-        raise RunError(f"cannot move {quoted(error.filename)} to {quoted(folder)}: {reason(error)}") from None
+    folder.mkdir()
+    for path in earlier:
+        os.rename(path, folder / path.name)
     said = f"Moved the earlier run to {folder}"
     if find_checkpoints(folder / "checkpoints"):
         said += f"; to go on from there: --ckpt_in {shlex.quote(str(folder / 'checkpoints'))}"
     say(said)
     return [said]
+
+
+def write_atomically(path: Path, write: Callable) -> None:
+    """Call write(file) on a temporary file and put that in the place of `path`: never half a file."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"cannot write {quoted(path)}: {reason(error)}") from None
 
 
 # ------------------------------------------------------------------------------------- log
@@ -830,10 +822,6 @@ class Log:
             self.file.truncate(length)
             raise RunError(f"cannot write {quoted(self.path)}: {reason(error)}") from None
 
-    def sync(self) -> None:
-        """Have all of it on the disk, before a checkpoint that counts on it."""
-        os.fsync(self.file.fileno())
-
 
 def log_up_to(path: Path, step: int, every: int) -> str:
     """What is kept of a log when its run goes on after `step`: all before the first row past it.
@@ -860,7 +848,8 @@ def describe(args: argparse.Namespace, content: Picture, style: Picture, weights
         **{flag: value for flag, value in vars(args).items() if flag not in NOT_SETTINGS},
         "Script SHA-256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
         "Python": platform.python_version(), "TensorFlow": tf.__version__, "Keras": keras.__version__,
-        "NumPy": np.__version__, "Pillow": Image.__version__, "Platform": platform.platform(),
+        "NumPy": np.__version__, "Pillow": Image.__version__,
+        "Platform": platform.platform(), "Device": device(),
     }
 
 
@@ -900,27 +889,31 @@ class State:
         self.checkpoint = tf.train.Checkpoint(image=self.x, optimizer=self.optimizer, about=self.about,
                                               curvature=self.curvature.checkpoint)
 
+    @property
+    def step(self) -> int:
+        return int(self.optimizer.iterations)
+
     def restore(self, prefix: str) -> None:
         """Take over a checkpoint, but for the learning rate; raises an Exception if it is not whole."""
         self.checkpoint.restore(prefix).assert_existing_objects_matched()
         self.optimizer.learning_rate = self.learning_rate
 
     def save(self, folder: Path, keep: int) -> None:
-        """Write a checkpoint into the folder and remove the oldest ones, but for the last `keep`; 0: none.
+        """Write a checkpoint into the folder, then remove the oldest ones but for `keep`, unless that is 0.
 
-        TensorFlow takes brackets in a path for a pattern, so it writes from inside the folder. What is there
-        is read from the files: the list of them that it keeps may lag behind after a kill.
+        TensorFlow takes brackets in a path for a pattern, so it works from inside the folder. What is there
+        is read from the files; its own list of them may lag behind after a kill.
         """
-        t, found = int(self.optimizer.iterations), [prefix.name for prefix in find_checkpoints(folder)[::-1]]
-        self.about.assign(json.dumps({"step": t, "run": self.run, "lambda_max": self.curvature.lambda_max.values}))
+        t = self.step
+        about = {"step": t, "run": self.run, "lambda_max": self.curvature.lambda_max.values}
+        self.about.assign(json.dumps(about))
         try:
             folder.mkdir(exist_ok=True)
             with contextlib.chdir(folder):
-                if found:
+                if found := [prefix.name for prefix in reversed(find_checkpoints(Path()))]:
                     tf.compat.v1.train.update_checkpoint_state(
                         ".", found[-1], found, all_model_checkpoint_timestamps=range(1, len(found) + 1))
-                tf.train.CheckpointManager(self.checkpoint, ".", keep or None,
-                                           checkpoint_name="ckpt").save(checkpoint_number=t)
+                tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
         except (tf.errors.OpError, OSError) as error:
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
 
@@ -928,13 +921,8 @@ class State:
 def find_checkpoints(folder: Path) -> list:
     """The prefixes of the checkpoints in a folder, newest first."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    found = (re.fullmatch(r"ckpt-(\d+)\.index", name, re.ASCII) for name in names)
-    return [folder / f"ckpt-{step}" for step in sorted((int(name[1]) for name in found if name), reverse=True)]
-
-
-def branches(args: argparse.Namespace) -> bool:
-    """Whether the run branches off from a checkpoint that was named; --resume alone goes on in place."""
-    return args.resume_from is not None or args.ckpt_in is not None
+    steps = [int(found[1]) for name in names if (found := re.fullmatch(r"ckpt-(\d+)\.index", name, re.ASCII))]
+    return [folder / f"ckpt-{step}" for step in sorted(steps, reverse=True)]
 
 
 def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
@@ -948,28 +936,19 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
             raise UsageError(f"--resume_from: there is no checkpoint {quoted(prefix)} (no such .index file); "
                              "give one such as checkpoints/ckpt-100, or --ckpt_in a folder of them")
         return [prefix]
-    if args.ckpt_in is not None:
-        if found := find_checkpoints(Path(args.ckpt_in)):
-            return found
-        raise UsageError(f"--ckpt_in: there are no checkpoints (ckpt-100.index ...) in {args.ckpt_in!r}; "
-                         "give a folder that holds some")
-    return find_checkpoints(files.checkpoints) if args.resume else []
+    if args.ckpt_in is None:
+        return find_checkpoints(files.checkpoints) if args.resume else []
+    if found := find_checkpoints(Path(args.ckpt_in)):
+        return found
+    raise UsageError(f"--ckpt_in: there are no checkpoints (ckpt-100.index ...) in {args.ckpt_in!r}; "
+                     "give a folder that holds some")
 
 
-class Resumed(NamedTuple):
-    """Where a run goes on from."""
-
-    prefix: Path  # of the checkpoint
-    step: int
-    in_place: bool  # in the log and the checkpoints of the run itself
-    log_every: int  # the cadence of the rows so far
-    remarks: list  # for the log: what is not as it was, and on the curvature
-
-
-def resume(args: argparse.Namespace, prefixes: list, state: State) -> Optional[Resumed]:
+def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     """Restore the first checkpoint that is whole; the others are passed over with a warning.
 
-    Raises UsageError if none is whole, or it belongs to another run.
+    Returns remarks for the log, none if the run starts fresh.
+    Raises UsageError if no checkpoint is whole, or if it belongs to another run.
     """
     for prefix in prefixes:
         try:
@@ -977,9 +956,8 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> Optional[R
                 about = json.loads(tf.train.load_checkpoint(prefix.name).get_tensor(ABOUT))
                 changes = differences(args, prefix, about["run"], state.run)
                 state.restore(prefix.name)
-            remarks = [f"Changed {change}" for change in changes] + state.curvature.go_on(about, args, changes)
-            remarks += state.curvature.remarks.numpy().decode().splitlines() * branches(args)
-            step = int(state.optimizer.iterations)
+            remarks = state.curvature.go_on(about, args, changes)
+            remarks += state.curvature.remarks.numpy().decode().splitlines() * args.branches
         except UsageError:
             raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
@@ -988,16 +966,16 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> Optional[R
                 raise UsageError(f"--resume_from: {wrong}; give another one") from None
             complain(f"warning: passed over: {wrong}")
             continue
-        say(f"Resuming from {prefix} at step {step}.")
+        say(f"Resuming at step {state.step} from {prefix}.")
         for change in changes:
             complain(f"warning: {change}")
-        return Resumed(prefix, step, not branches(args), about["run"]["log_every"], remarks)
+        return [f"Resumed at step {state.step} from {prefix}", *map("Changed {}".format, changes), *remarks]
     if prefixes:
         raise UsageError(f"none of the {len(prefixes)} checkpoints in {quoted(prefixes[0].parent)} can be "
                          "used; leave --resume or --ckpt_in out to start fresh")
     if args.resume:
-        say("No checkpoint to resume from: starting fresh.")
-    return None
+        say("There is no checkpoint to resume from: starting fresh.")
+    return []
 
 
 def differences(args: argparse.Namespace, prefix: Path, saved: dict, run: dict) -> list:
@@ -1008,7 +986,7 @@ def differences(args: argparse.Namespace, prefix: Path, saved: dict, run: dict) 
         raise UsageError(f"{quoted(prefix)} is of another image ({changed['Image shape']}); resume with the "
                          "content and --image_size it was made with, or choose another --output")
     others = [changed[key] for key in OTHER_RUN if key in changed]
-    if others and not branches(args):
+    if others and not args.branches:
         raise UsageError(f"--resume: {quoted(prefix)} belongs to another run ({'; '.join(others)}); choose "
                          "another --output, or branch from it with --resume_from")
     return list(changed.values())
@@ -1170,9 +1148,8 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             f"Snapshots: {files.image('*')}, log: {files.log}")
         state = State(x_c, args, describe(args, content, style, weights, x_c))
         resumed = resume(args, prefixes, state)
-        start = resumed.step if resumed else 0
-        if start >= args.nsteps:
-            say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
+        if state.step >= args.nsteps:
+            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
             if not files.final.exists():
                 save_image(files.final, state.x.numpy())
@@ -1187,7 +1164,7 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             for path, pixels in (files.style, x_s), (files.start, x_c):
                 if not path.exists():
                     save_image(path, pixels)
-            rows = optimise(step, state, state.curvature if args.optim else None, start, args.nsteps)
+            rows = optimise(step, state, state.curvature if args.optim else None, state.step, args.nsteps)
             return transfer(args, files, rows, state, log, stop)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise RunError(f"out of memory at --image_size {args.image_size}; try a smaller one: "
@@ -1211,17 +1188,17 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
     return make_step(objective, state.x, state.optimizer)
 
 
-def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State,
-                 resumed: Optional[Resumed]) -> Log:
-    """Go on in the files that are there; or move them, write the first checkpoint and begin a new log."""
-    text, remarks = "", [f"Date: {now()}", f"Command: {args.command}", f"Device: {device()}"]
-    if resumed and resumed.in_place:
-        text = log_up_to(files.log, resumed.step, resumed.log_every)
+def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, resumed: list) -> Log:
+    """Go on in the files that are there; or move them, write the first checkpoint and begin a new log.
+
+    resumed: remarks for the log, see resume().
+    """
+    text, remarks = "", [*resumed, f"Date: {now()}", f"Command: {args.command}"]
+    if resumed and not args.branches:
+        text = log_up_to(files.log, state.step, args.log_every)
     else:
         remarks += move_earlier(files)
         state.save(files.checkpoints, args.ckpt_keep_max)  # from now on --resume finds it here
-    if resumed:
-        remarks = [f"Resumed at step {resumed.step} from {resumed.prefix}", *remarks, *resumed.remarks]
     if not text:
         text = "# Neural style transfer\n"
         remarks += [f"{name}: {value}" for name, value in state.run.items()]
@@ -1231,7 +1208,7 @@ def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State,
 def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
              stop: Stop) -> int:
     """Log, show and save what each step tells, up to the last one or a signal; returns the exit status."""
-    progress = Progress(int(state.optimizer.iterations), args.nsteps)
+    progress = Progress(state.step, args.nsteps)
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
@@ -1239,10 +1216,9 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
             if not row.finite:
                 unchecked = state.curvature.unchecked(t - 1, args.optim_every) if args.optim else []
                 log.remark(*unchecked, f"Stopped: step {t} is not finite")
-                terms = ", ".join(f"{column} {value:.3g}" for column, value in row.numbers.items())
-                raise RunError(f"step {t} is not finite ({terms}): --adam_learning_rate or one of "
-                               "--content_weight, --style_weight, --tv_weight is too large; last good "
-                               f"checkpoint: {next(iter(find_checkpoints(files.checkpoints)), 'none')}")
+                raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
+                               "--style_weight, --tv_weight is too large; last good checkpoint: "
+                               f"{next(iter(find_checkpoints(files.checkpoints)), 'none')}")
             if due(t, args.log_every) or last:
                 log.row(row)
             progress.update(row)
@@ -1254,7 +1230,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.remark(*closing, f"{how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
-                log.sync()
+                os.fsync(log.file)  # the checkpoint counts on what it holds
                 state.save(files.checkpoints, args.ckpt_keep_max)
             if last:
                 break
@@ -1269,12 +1245,11 @@ def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -
     """Say what was written or, before the last step, how to go on; returns the exit status."""
     if t == args.nsteps:
         script = os.path.relpath(Path(__file__).resolve().with_name("gnuplot.plt"))
-        say(f"Wrote {files.final}\n      {files.image('*')} (style, content and snapshots)\n"
-            f"      {files.log}\n      {files.checkpoints}{os.sep}\n"
+        say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}\n"
             f"Plot the log with: {shlex.join(['gnuplot', '-c', script, str(files.log)])}")
         return 0
     command = args.command + " --resume" * (not args.resume)
-    if branches(args):
+    if args.branches:
         command = "the same with --resume in place of --resume_from or --ckpt_in"
     complain(f"stopped after step {t}; to continue: {command}")
     return 128 + stop.signum
@@ -1328,7 +1303,7 @@ FLAGS = (
     "output",
     ("save_every", CADENCE, "100", "N", "write a snapshot every N steps; 0: only the last"),
     ("log_every", CADENCE, "1", "N", "write a row of the log every N steps; 0: only the last"),
-    ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps; 0: only at the start and the end"),
+    ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps; 0: only the first and last"),
     ("ckpt_keep_max", CADENCE, "5", "N", "keep the N latest checkpoints; 0: all"),
     "resuming",
     ("resume", bool, "start fresh", None, "go on from the newest checkpoint of this output, if there is one"),
@@ -1342,7 +1317,8 @@ FLAGS = (
     ("optim_tol", number(float, 1e-5, 0.5), "0.01", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
 )
-NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in", "command")
+NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in",
+                "command", "branches")
 
 EXAMPLE = """example:
   .venv/bin/python neural_style_transfer.py --content content_files/c1.png --style style_files/s1.png \\
@@ -1355,8 +1331,6 @@ class Parser(argparse.ArgumentParser):
     """argparse, with one-line errors."""
 
     def error(self, message: str):
-        if message.endswith("expected one argument"):
-            message += " (a value that begins with a dash is given as --flag=VALUE)"
         for flag in re.findall(r"^unrecognized arguments: (--[-\w]+)", message):
             for near in difflib.get_close_matches(flag, re.findall(r"--\w+", self.format_usage()), 1, 0.8):
                 message += f"; did you mean {near}?"
@@ -1383,9 +1357,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def parse_arguments(words: list) -> argparse.Namespace:
-    """The checked flags; `command` is the command line itself, for a shell. Raises UsageError."""
+    """The checked flags. Raises UsageError.
+
+    `command` is the command line itself, for a shell; `branches`: whether a checkpoint or its folder was
+    named, so that the run branches off; --resume alone goes on in place.
+    """
     args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
+    args.branches = args.resume_from is not None or args.ckpt_in is not None
     if not (args.content_weight or args.style_weight or args.tv_weight):
         raise UsageError("--content_weight, --style_weight and --tv_weight are all 0; give one above 0")
     if args.resume_from is not None and args.ckpt_in is not None:
