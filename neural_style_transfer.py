@@ -1096,18 +1096,18 @@ def start_tensorflow() -> None:
     Sets the module's names `tf` and `keras`. TensorFlow writes some of its chatter before it heeds any log
     level, so stderr is silenced for a moment; whoever sets TF_CPP_MIN_LOG_LEVEL to 0 or 1 sees all of it.
     GPUs take memory as they need it, run deterministic kernels and compute float32 without TF32.
-    Raises UsageError if Keras cannot read its own settings.
+    Raises UsageError if Keras' settings are invalid.
     """
     global tf, keras
     os.environ["KERAS_BACKEND"] = "tensorflow"  # read while Keras is imported
     loud = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1")
     with contextlib.nullcontext() if loud else stderr_silenced():
-        import tensorflow as tf
         try:
+            import tensorflow as tf
             import keras
-        except (AssertionError, AttributeError, TypeError, ValueError) as error:
-            raise UsageError(f"Keras does not accept its keras.json ({reason(error)}), which lies in "
-                             "~/.keras or $KERAS_HOME; mend or remove it") from None
+        except (AssertionError, AttributeError, TypeError, ValueError) as error:  # of both, by what is wrong
+            raise UsageError(f"TensorFlow cannot be imported ({reason(error)}); if there is a keras.json in "
+                             "~/.keras or $KERAS_HOME, mend or remove it") from None
 
         # Grappler's arithmetic optimiser would join sums of two into one AddN again, see gradient().
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
