@@ -22,7 +22,6 @@ import fcntl
 import hashlib
 import importlib.metadata
 import io
-import itertools
 import json
 import math
 import os
@@ -831,8 +830,12 @@ def log_up_to(path: Path, step: int, every: int) -> str:
     """
     last = step if due(step, every) else step - 1
     lines = os.fsdecode(path.read_bytes()).split("\n")[:-1] if path.is_file() else []
-    kept = itertools.takewhile(lambda line: int((re.match(r"\d+", line) or "0")[0]) <= last, lines)
-    return "".join(f"{line}\n" for line in kept)
+    kept = ""
+    for line in lines:
+        if (row := re.match(r"\d+", line)) and int(row[0]) > last:
+            break
+        kept += line + "\n"
+    return kept
 
 
 def describe(args: argparse.Namespace, content: Picture, style: Picture, weights: Path, x_c) -> dict:
@@ -930,18 +933,18 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
 
     Raises UsageError if a checkpoint or folder that was named is not there.
     """
-    if args.resume_from is not None:
-        prefix = Path(args.resume_from.removesuffix(".index"))
-        if not os.path.isfile(f"{prefix}.index"):
-            raise UsageError(f"--resume_from: there is no checkpoint {quoted(prefix)} (no such .index file); "
-                             "give one such as checkpoints/ckpt-100, or --ckpt_in a folder of them")
-        return [prefix]
-    if args.ckpt_in is None:
+    if not args.branches:
         return find_checkpoints(files.checkpoints) if args.resume else []
-    if found := find_checkpoints(Path(args.ckpt_in)):
-        return found
-    raise UsageError(f"--ckpt_in: there are no checkpoints (ckpt-100.index ...) in {args.ckpt_in!r}; "
-                     "give a folder that holds some")
+    if args.resume_from is None:
+        missing, found = f"--ckpt_in: no checkpoint in {args.ckpt_in!r}", find_checkpoints(Path(args.ckpt_in))
+    else:
+        prefix = Path(args.resume_from.removesuffix(".index"))
+        index = Path(f"{prefix}.index")
+        missing, found = f"--resume_from: no file {quoted(index)}", [prefix] * os.path.isfile(index)
+    if not found:
+        raise UsageError(f"{missing}; give --resume_from a checkpoint, such as checkpoints/ckpt-100, or "
+                         "--ckpt_in a folder of some")
+    return found
 
 
 def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
@@ -1286,14 +1289,12 @@ FLAGS = (
     ("content_weight", WEIGHT, "10000", "ALPHA", "alpha: higher keeps more of the content's structure"),
     ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),
     ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother"),
-    ("loss_reduction", REDUCTIONS, "mean", None, "of a layer's squared differences; the loss weights are "
-     "made for the mean"),
+    ("loss_reduction", REDUCTIONS, "mean", None, "of squared differences; the weights are made for mean"),
     ("tv_form", FORMS, "isotropic", None, "sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|"),
     ("weights", str, "imagenet", "imagenet|vgg16|FILE", "VGG weights: imagenet, the usual choice, is "
      "Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's VGG-16 in the package "
      f"{VGG16_PACKAGE}, see the README; or a .h5 file of Keras' VGG19(include_top=False)"),
-    ("precision", PRECISIONS, "float32", None, "number format of the convolutions; bfloat16 is faster on "
-     "CPUs with AVX512_BF16 or AMX"),
+    ("precision", PRECISIONS, "float32", None, "of the convolutions; bfloat16 pays with AVX512_BF16 or AMX"),
     "optimiser (Adam)",
     ("nsteps", STEPS, "1000", "N", "steps in all, also when resuming"),
     ("adam_learning_rate", number(float, 1e-9, 1), "0.01", "RATE", "base rate, in units of the pixel range"),
@@ -1308,8 +1309,7 @@ FLAGS = (
     "resuming",
     ("resume", bool, "start fresh", None, "go on from the newest checkpoint of this output, if there is one"),
     ("resume_from", str, None, "CKPT", "branch off from this checkpoint; overrides --resume"),
-    ("ckpt_in", str, None, "FOLDER", "branch off from the newest checkpoint in this folder; overrides "
-     "--resume"),
+    ("ckpt_in", str, None, "FOLDER", "branch off from the newest one in this folder; overrides --resume"),
     "diagnostics",
     ("optim", bool, "off", None, "log the Lipschitz constant L of the gradient and Adam's stability bound; "
      "a row takes about 13 steps' time then, with --optim_every 10 about 3"),
@@ -1357,14 +1357,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def parse_arguments(words: list) -> argparse.Namespace:
-    """The checked flags. Raises UsageError.
-
-    `command` is the command line itself, for a shell; `branches`: whether a checkpoint or its folder was
-    named, so that the run branches off; --resume alone goes on in place.
-    """
+    """The checked flags; `command` is the command line itself, for a shell. Raises UsageError."""
     args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
-    args.branches = args.resume_from is not None or args.ckpt_in is not None
+    args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume goes on in place
     if not (args.content_weight or args.style_weight or args.tv_weight):
         raise UsageError("--content_weight, --style_weight and --tv_weight are all 0; give one above 0")
     if args.resume_from is not None and args.ckpt_in is not None:
