@@ -829,13 +829,9 @@ def log_up_to(path: Path, step: int, every: int) -> str:
     it. So does a last line that was cut. "" if there is no log.
     """
     last = step if due(step, every) else step - 1
-    lines = os.fsdecode(path.read_bytes()).split("\n")[:-1] if path.is_file() else []
-    kept = ""
-    for line in lines:
-        if (row := re.match(r"\d+", line)) and int(row[0]) > last:
-            break
-        kept += line + "\n"
-    return kept
+    log = path.read_bytes() if path.is_file() else b""
+    past = (row.start() for row in re.finditer(rb"^\d+", log, re.MULTILINE) if int(row[0]) > last)
+    return os.fsdecode(log[:next(past, log.rfind(b"\n") + 1)])
 
 
 def describe(args: argparse.Namespace, content: Picture, style: Picture, weights: Path, x_c) -> dict:
