@@ -1128,10 +1128,7 @@ BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500, "optim": 3900}  # held by 
 
 
 def run(args: argparse.Namespace, stop: Stop) -> int:
-    """From the checked command line to the final image; returns the exit status.
-
-    Raises UsageError and RunError; what they say is for the user.
-    """
+    """From the checked command line to the final image; returns the exit status."""
     content, style = read_picture("--content", args.content), read_picture("--style", args.style)
     x_c, x_s = fit("--content", content, args.image_size), fit("--style", style, args.image_size)
     weights = find_weights(args.weights)
@@ -1188,10 +1185,7 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 
 
 def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, resumed: list) -> Log:
-    """Go on in the files that are there; or move them, write the first checkpoint and begin a new log.
-
-    resumed: remarks for the log, see resume().
-    """
+    """Go on in the run's own files, or begin new ones. resumed: remarks for the log, see resume()."""
     text, remarks = "", [*resumed, f"Date: {now()}", f"Command: {args.command}"]
     if resumed and not args.branches:
         text = log_up_to(files.log, state.step, args.log_every)
