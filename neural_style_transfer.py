@@ -15,20 +15,11 @@ The method comes first: features, losses, the step, curvature, the loop. What ma
 pictures, output files, the log, checkpoints, the terminal, the run, the command line.
 """
 
-import signal
-
-# What asks a run to stop, in good order; what is ignored, as under nohup, stays so.
-STOPPING = {signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(signum) != signal.SIG_IGN}
-if __name__ == "__main__":  # blocked before NumPy starts threads, which would take them from Stop.wait
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-
 import argparse
 import contextlib
 import difflib
 import fcntl
 import functools
-import glob
 import hashlib
 import importlib.metadata
 import io
@@ -38,10 +29,9 @@ import os
 import platform
 import re
 import shlex
-import shutil
+import signal
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from pathlib import Path
@@ -811,34 +801,21 @@ class OutputFiles:
         path = Path(output)
         self.folder, self.base = path.parent, f"{path.stem}_{content.stem}_{style.stem}"
         self.extension = path.suffix.lower() or ".png"
-        self.style, self.final = self.image("style"), self.image("final")
+        self.start, self.style, self.final = map(self.image, ("000000", "style", "final"))
         self.log, self.checkpoints = self.folder / f"{self.base}_log.txt", self.folder / "checkpoints"
-        longest = len(os.fsencode(aside(self.log).name))
+        longest = len(os.fsencode(f"{self.start.name}.tmp"))
         if path.name in ("", "..") or output.endswith("/") or os.path.isdir(path):
             wrong = f"is a folder; name a file in it, for example {quoted(path / 'result.png')}"
         elif self.extension not in IMAGE_FORMATS:
             wrong = f"ends in {quoted(path.suffix)}; give one of {' '.join(IMAGE_FORMATS)}"
-        elif any(map(os.path.isfile, (self.checkpoints, aside(self.checkpoints)))):
-            wrong = "lies beside a file named checkpoints, where a folder is needed; choose another folder"
-        elif re.search("[\ud800-\udfff]", str(self.folder)):
-            wrong = "lies in a folder whose name is not UTF-8, which TensorFlow cannot write to; rename it"
         elif longest > 255:
             wrong = f"makes file names of {longest} bytes; at most 255 are possible"
-        elif danger := [source for source in (content, style) if self.endangers(source, path)]:
-            wrong = f"would overwrite or remove the input {quoted(danger[0])}; choose another name"
         else:
             return
         raise UsageError(f"--output: {quoted(output)} {wrong}")
 
     def image(self, what: str) -> Path:
         return self.folder / f"{self.base}_{what}{self.extension}"
-
-    def endangers(self, source: Path, path: Path) -> bool:
-        """Whether a source is an output as well, also through links, or lies in a folder of checkpoints."""
-        outputs = [str(path), *glob.glob(glob.escape(str(self.folder / self.base)) + "_*")]
-        folders = [os.path.realpath(folder) for folder in (self.checkpoints, aside(self.checkpoints))]
-        return (os.path.dirname(os.path.realpath(source)) in folders
-                or any(os.path.samefile(name, source) for name in filter(os.path.exists, outputs)))
 
 
 @contextlib.contextmanager
@@ -871,6 +848,31 @@ def claimed(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
+def move_earlier(files: OutputFiles) -> list:
+    """Move what an earlier run of these names has left into a new folder beside it: nothing is ever removed.
+
+    Says so, and returns that as remarks for the log. The checkpoints go first: a kill on the way cannot leave
+    them behind without their log.
+    """
+    name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
+    earlier = [path for path in files.folder.iterdir() if name.fullmatch(path.name)]
+    empty = os.path.isdir(files.checkpoints) and not os.listdir(files.checkpoints)
+    if os.path.lexists(files.checkpoints) and not empty:
+        earlier.insert(0, files.checkpoints)
+    if not earlier:
+        return []
+    while os.path.lexists(folder := files.folder / time.strftime("earlier-%Y%m%d-%H%M%S")):
+        time.sleep(0.1)  # two starts within a second
+    folder.mkdir()
+    for path in earlier:
+        os.rename(path, folder / path.name)
+    said = f"Moved the earlier run to {folder}"
+    if find_checkpoints(folder / "checkpoints"):
+        said += f"; to go on from there: --ckpt_in {shlex.quote(str(folder / 'checkpoints'))}"
+    say(said)
+    return [said]
+
+
 def write_atomically(path: Path, write: Callable) -> None:
     """Call write(file) on a temporary file and put that in the place of `path`: never half a file."""
     temporary = path.with_name(path.name + ".tmp")
@@ -883,31 +885,6 @@ def write_atomically(path: Path, write: Callable) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise RunError(f"cannot write {quoted(path)}: {reason(error)}") from None
-
-
-def aside(path: Path) -> Path:
-    """Where an earlier run's log or checkpoints are kept, one generation of them."""
-    return path.with_name(path.name + ".previous")
-
-
-def set_aside(*paths: Path, replace: bool = True) -> None:
-    """Move an earlier run's log or checkpoints aside, over those of the run before it if these may go.
-
-    Raises UsageError, before anything is moved, if a folder of checkpoints holds what no run has put there.
-    """
-    for folder in filter(os.path.isdir, [*paths, *map(aside, paths)]):
-        if strange := [name for name in os.listdir(folder) if not is_ours(folder / name)]:
-            raise UsageError(f"--output: {quoted(folder)} holds {quoted(strange[0])}, which is not a run's; "
-                             "move it or choose another folder")
-    with tempfile.TemporaryDirectory(dir=paths[0].parent) as older:  # removed when all has been moved
-        for path in filter(os.path.lexists, paths):
-            if os.path.lexists(aside(path)):
-                if not replace:
-                    say(f"Kept {aside(path)}; {path} is written over.")
-                    continue
-                os.replace(aside(path), Path(older, path.name))
-            os.replace(path, aside(path))
-            say(f"Moved the earlier {path} to {aside(path).name}.")
 
 
 # ------------------------------------------------------------------------------------- log
@@ -946,25 +923,21 @@ class Log:
             self.file.truncate(length)
             raise RunError(f"cannot write {quoted(self.path)}: {reason(error)}") from None
 
-    def mark(self) -> dict:
-        """What a checkpoint remembers of the log as it is now, all of which is on the disk from here on."""
-        os.fsync(self.file.fileno())
-        data = os.pread(self.file.fileno(), os.fstat(self.file.fileno()).st_size, 0)
-        return {"bytes": len(data), "SHA-256": hashlib.sha256(data).hexdigest()}
 
+def log_up_to(path: Path, step: int, every: int) -> str:
+    """What is kept of a log when its run goes on after `step`: all before the first row past it.
 
-def marked_text(path: Path, mark: dict) -> Optional[str]:
-    """The log up to a checkpoint's mark, with remarks that follow; None if it has changed up to there."""
-    data = path.read_bytes() if path.is_file() else b""
-    marked, rest = data[:mark["bytes"]], data[mark["bytes"]:]
-    if hashlib.sha256(marked).hexdigest() != mark["SHA-256"]:
-        return None
-    remarks = rest.endswith(b"\n") and all(line.startswith(b"#") for line in rest.splitlines())
-    return os.fsdecode(data if remarks else marked)
+    A row of that step itself goes where it is not one of every `every`: an uninterrupted run would not have
+    it. So does a last line that was cut. "" if there is no log.
+    """
+    last = step if due(step, every) else step - 1
+    log = path.read_bytes() if path.is_file() else b""
+    past = (row.start() for row in re.finditer(rb"^\d+", log, re.MULTILINE) if int(row[0]) > last)
+    return os.fsdecode(log[:next(past, log.rfind(b"\n") + 1)])
 
 
 def describe(args: argparse.Namespace, content: Picture, style: Picture, weights: Path, x_c) -> dict:
-    """The run: the header of its log, and what a checkpoint is compared with. JSON can hold it."""
+    """The run: the header of its log, and what a resume compares, see HARMLESS. JSON can hold it."""
     return {
         "Content": f"{shlex.quote(args.content)}, {content.image.width} x {content.image.height} pixels",
         "Content SHA-256": content.sha256,
@@ -976,7 +949,8 @@ def describe(args: argparse.Namespace, content: Picture, style: Picture, weights
         **{flag: value for flag, value in vars(args).items() if flag not in NOT_SETTINGS},
         "Script SHA-256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
         "Python": platform.python_version(), "TensorFlow": tf.__version__, "Keras": keras.__version__,
-        "NumPy": np.__version__, "Pillow": Image.__version__, "Platform": platform.platform(),
+        "NumPy": np.__version__, "Pillow": Image.__version__,
+        "Platform": platform.platform(), "Device": device(),
     }
 
 
@@ -994,77 +968,62 @@ def now() -> str:
 
 # ----------------------------------------------------------------------------- checkpoints
 
-# What may differ between a checkpoint and the run that goes on from it: these only if the checkpoint
-# was named, those below in any case, with a warning; the image's shape may not.
-NAMED_ONLY = ("Content SHA-256", "Style SHA-256", "Weights SHA-256", "precision")
-WARNED = ("content_weight", "style_weight", "tv_weight", "loss_reduction", "tv_form", "adam_learning_rate",
-          "adam_beta_1", "adam_beta_2", "adam_epsilon",
-          "Script SHA-256", "TensorFlow", "Keras", "NumPy", "Pillow")
+# What a resume may change without a word. All else in describe(), every new flag too, is compared and told.
+HARMLESS = ("nsteps", "save_every", "log_every", "ckpt_write_every", "ckpt_keep_max",
+            "optim", "optim_every", "optim_tol", "optim_max_iters",
+            "Content", "Style", "Weights", "Python", "Platform")  # the files are compared by their SHA-256
+# What only a branch may change; the image's shape it may not, either.
+OTHER_RUN = ("Content SHA-256", "Style SHA-256", "Weights SHA-256", "precision")
 ABOUT = "about/.ATTRIBUTES/VARIABLE_VALUE"  # TensorFlow's name in the file for State.about
-TABLE_END = bytes.fromhex("57fb808b247547db")  # of every whole .index
-PART = re.compile(r"ckpt-(\d+)(\.index|\.data-\d+-of-\d+|_temp)", re.ASCII)  # of a step's checkpoint
-OURS = re.compile(rf"{PART.pattern}|checkpoint(\.tmp.*)?|\.DS_Store", re.ASCII)  # TensorFlow's or Finder's
 
 
 class State:
     """All that an exact continuation needs. It is whole from the start, and so is every checkpoint."""
 
-    def __init__(self, x: np.ndarray, args: argparse.Namespace):
-        self.x, self.learning_rate = tf.Variable(x), args.adam_learning_rate  # x: float32 (1, H, W, 3)
+    def __init__(self, x: np.ndarray, args: argparse.Namespace, run: Optional[dict] = None):
+        self.x, self.run, self.learning_rate = tf.Variable(x), run, args.adam_learning_rate
         self.optimizer = keras.optimizers.Adam(args.adam_learning_rate, args.adam_beta_1, args.adam_beta_2,
                                                args.adam_epsilon)
         self.optimizer.build([self.x])
         self.curvature = Curvature(x.shape, args)
-        self.about = tf.Variable("", dtype=tf.string)  # JSON: step, run, log (Log.mark), lambda_max (values)
+        self.about = tf.Variable("", dtype=tf.string)  # JSON: run, step, lambda_max (values)
         self.checkpoint = tf.train.Checkpoint(image=self.x, optimizer=self.optimizer, about=self.about,
                                               curvature=self.curvature.checkpoint)
 
-    def restore(self, prefix: Path, step: int) -> None:
+    @property
+    def step(self) -> int:
+        return int(self.optimizer.iterations)
+
+    def restore(self, prefix: str) -> None:
         """Take over a checkpoint, but for the learning rate; raises an Exception if it is not whole."""
-        self.checkpoint.restore(str(prefix)).assert_existing_objects_matched()
+        self.checkpoint.restore(prefix).assert_existing_objects_matched()
         self.optimizer.learning_rate = self.learning_rate
-        if int(self.optimizer.iterations) != step:
-            raise ValueError(f"it is of step {step}, its Adam of step {int(self.optimizer.iterations)}")
 
-    def save(self, manager, t: int, run: dict, mark: dict) -> None:
-        """Write the checkpoint of step t by a tf.train.CheckpointManager. run, mark: as in `about`."""
-        folder = Path(manager.directory)
+    def save(self, folder: Path, keep: int) -> None:
+        """Write a checkpoint into the folder, then remove the oldest ones but for `keep`, unless that is 0.
+
+        TensorFlow takes brackets in a path for a pattern, so it works from inside the folder. What is there
+        is read from the files; its own list of them may lag behind after a kill.
+        """
+        t = self.step
+        about = {"step": t, "run": self.run, "lambda_max": self.curvature.lambda_max.values}
+        self.about.assign(json.dumps(about))
         try:
-            self.about.assign(json.dumps({"step": t, "run": run, "log": mark,
-                                          "lambda_max": self.curvature.lambda_max.values}))
-            manager.save(checkpoint_number=t)
-            # The manager removes old ones, but not what a kill left half written or half removed.
-            kept = [step for step in map(step_of, find_checkpoints(folder)) if step <= t]
-            kept = kept[:run["ckpt_keep_max"] or None]
-            for path in folder.iterdir():
-                part = PART.fullmatch(path.name)
-                if part and int(part[1]) <= t and (int(part[1]) not in kept or part[2] == "_temp"):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            folder.mkdir(exist_ok=True)
+            with contextlib.chdir(folder):
+                if found := [prefix.name for prefix in reversed(find_checkpoints(Path()))]:
+                    tf.compat.v1.train.update_checkpoint_state(
+                        ".", found[-1], found, all_model_checkpoint_timestamps=range(1, len(found) + 1))
+                tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
         except (tf.errors.OpError, OSError) as error:
-            shutil.rmtree(folder / f"ckpt-{t}_temp", ignore_errors=True)
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
-
-
-def is_ours(path: Path) -> bool:
-    """Whether a run has put this into its folder of checkpoints; other programs' have the same names."""
-    return bool(OURS.fullmatch(path.name)) and (not (index := whole_index(path)) or ABOUT.encode() in index)
-
-
-def whole_index(path: Path) -> bytes:
-    """An .index that was written to its end; else, as where a kill or a power failure cut it, no bytes."""
-    data = path.read_bytes() if path.suffix == ".index" and path.is_file() else b""
-    return data if data.endswith(TABLE_END) else b""
 
 
 def find_checkpoints(folder: Path) -> list:
     """The prefixes of the checkpoints in a folder, newest first."""
-    parts = map(PART.fullmatch, os.listdir(folder)) if os.path.isdir(folder) else []
-    steps = sorted((int(part[1]) for part in parts if part and part[2] == ".index"), reverse=True)
-    return [folder / f"ckpt-{step}" for step in steps]
-
-
-def step_of(prefix: Path) -> int:
-    return int(prefix.name.removeprefix("ckpt-"))
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    steps = [int(found[1]) for name in names if (found := re.fullmatch(r"ckpt-(\d+)\.index", name, re.ASCII))]
+    return [folder / f"ckpt-{step}" for step in sorted(steps, reverse=True)]
 
 
 def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
@@ -1072,43 +1031,34 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
 
     Raises UsageError if a checkpoint or folder that was named is not there.
     """
-    if args.resume_from is not None:
+    if not args.branches:
+        return find_checkpoints(files.checkpoints) if args.resume else []
+    if args.resume_from is None:
+        missing, found = f"--ckpt_in: no checkpoint in {args.ckpt_in!r}", find_checkpoints(Path(args.ckpt_in))
+    else:
         prefix = Path(args.resume_from.removesuffix(".index"))
-        if not os.path.isfile(f"{prefix}.index"):
-            raise UsageError(f"--resume_from: there is no checkpoint {quoted(prefix)} (no such .index file); "
-                             "give one such as checkpoints/ckpt-100, or --ckpt_in a folder of them")
-        return [prefix]
-    if args.ckpt_in is not None:
-        if found := find_checkpoints(Path(args.ckpt_in)):
-            return found
-        raise UsageError(f"--ckpt_in: there are no checkpoints (ckpt-100.index ...) in {args.ckpt_in!r}; "
-                         "give a folder that holds some")
-    return find_checkpoints(files.checkpoints) if args.resume else []
+        index = Path(f"{prefix}.index")
+        missing, found = f"--resume_from: no file {quoted(index)}", [prefix] * os.path.isfile(index)
+    if not found:
+        raise UsageError(f"{missing}; give --resume_from a checkpoint, such as checkpoints/ckpt-100, or "
+                         "--ckpt_in a folder of some")
+    return found
 
 
-def resume(args, files: OutputFiles, prefixes: list, state: State, run: dict) -> Optional[dict]:
+def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     """Restore the first checkpoint that is whole; the others are passed over with a warning.
 
-    run: from describe(). Returns what the checkpoint is about (see State), its prefix, whether it is this
-    output's `own`, changes (what is not as it was) and remarks on the curvature: `unchecked`, and `remarks`
-    for a log that begins anew.
-    Raises UsageError if none is whole, or it belongs to another run.
+    Returns remarks for the log, none if the run starts fresh.
+    Raises UsageError if no checkpoint is whole, or if it belongs to another run.
     """
     for prefix in prefixes:
         try:
-            with tempfile.TemporaryDirectory() as plain:  # TensorFlow cannot read from a folder named [x]
-                os.symlink(prefix.parent.resolve(), Path(plain, "link"))
-                link = Path(plain, "link", prefix.name)
-                about = json.loads(tf.train.load_checkpoint(str(link)).get_tensor(ABOUT))
-                changes = differences(args, prefix, about["run"], run)
-                state.restore(link, about["step"])
-            unchecked = state.curvature.go_on(about, args, changes)
-            say(f"Resuming from {prefix} at step {about['step']}.")
-            for change in changes:
-                complain(f"warning: {change}")
-            own = prefix.parent.resolve() == files.checkpoints.resolve()
-            return {**about, "prefix": prefix, "own": own, "changes": changes, "unchecked": unchecked,
-                    "remarks": state.curvature.remarks.numpy().decode().splitlines()}
+            with contextlib.chdir(prefix.parent):  # see State.save
+                about = json.loads(tf.train.load_checkpoint(prefix.name).get_tensor(ABOUT))
+                changes = differences(args, prefix, about["run"], state.run)
+                state.restore(prefix.name)
+            remarks = state.curvature.go_on(about, args, changes)
+            remarks += state.curvature.remarks.numpy().decode().splitlines() * args.branches
         except UsageError:
             raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
@@ -1116,25 +1066,28 @@ def resume(args, files: OutputFiles, prefixes: list, state: State, run: dict) ->
             if args.resume_from is not None:
                 raise UsageError(f"--resume_from: {wrong}; give another one") from None
             complain(f"warning: passed over: {wrong}")
+            continue
+        say(f"Resuming at step {state.step} from {prefix}.")
+        for change in changes:
+            complain(f"warning: {change}")
+        return [f"Resumed at step {state.step} from {prefix}", *map("Changed {}".format, changes), *remarks]
     if prefixes:
         raise UsageError(f"none of the {len(prefixes)} checkpoints in {quoted(prefixes[0].parent)} can be "
                          "used; leave --resume or --ckpt_in out to start fresh")
     if args.resume:
-        say(f"No checkpoint in {files.checkpoints}: starting fresh.")
-        for prefix in find_checkpoints(aside(files.checkpoints))[:1]:
-            say(f"An earlier run's are in {prefix.parent}; to go on from there: --resume_from {prefix}")
-    return None
+        say("There is no checkpoint to resume from: starting fresh.")
+    return []
 
 
 def differences(args: argparse.Namespace, prefix: Path, saved: dict, run: dict) -> list:
     """What differs between a checkpoint's run and this one; raises UsageError where the flags forbid it."""
-    changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {run[key]} now"
-               for key in ("Image shape", *NAMED_ONLY, *WARNED) if saved.get(key) != run[key]}
+    changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
+               for key, value in run.items() if key not in HARMLESS and saved.get(key) != value}
     if "Image shape" in changed:
         raise UsageError(f"{quoted(prefix)} is of another image ({changed['Image shape']}); resume with the "
                          "content and --image_size it was made with, or choose another --output")
-    others = [changed[key] for key in NAMED_ONLY if key in changed]
-    if others and args.resume_from is None and args.ckpt_in is None:
+    others = [changed[key] for key in OTHER_RUN if key in changed]
+    if others and not args.branches:
         raise UsageError(f"--resume: {quoted(prefix)} belongs to another run ({'; '.join(others)}); choose "
                          "another --output, or branch from it with --resume_from")
     return list(changed.values())
@@ -1218,37 +1171,44 @@ class Progress:
 class Stop:
     """Whether a signal has asked the run to stop: then it ends its step, saves and stops.
 
-    One thread waits for the signals, which are blocked everywhere else, so that they cut nothing short.
-    A SIGINT after that ends the process at once, also inside TensorFlow.
+    Python calls the handler between two calls of TensorFlow, as where a step ends. A second Ctrl-C meets
+    the system's own handler, which ends the process at once, also inside TensorFlow.
     """
 
     signum = None  # of the first signal
 
-    def wait(self) -> None:
-        self.signum = signal.sigwait(STOPPING)
-        if self.signum == signal.SIGINT and sys.stdout.isatty():
-            say("\nStopping after this step; Ctrl-C again stops at once.")
-        while signal.sigwait(STOPPING) != signal.SIGINT:
-            pass
-        os._exit(128 + signal.SIGINT)
+    def listen(self) -> None:
+        for signum in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            if signal.getsignal(signum) != signal.SIG_IGN:  # as under nohup: stays so
+                signal.signal(signum, self.note)
+
+    def note(self, signum: int, _) -> None:
+        self.signum = self.signum or signal.Signals(signum)
+        if signum == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if sys.stdout.isatty():
+                with contextlib.suppress(OSError):  # not by print(), in the middle of which this may be
+                    os.write(1, b"\nStopping after this step; Ctrl-C again stops at once.\n")
 
 
 def start_tensorflow() -> None:
     """Import TensorFlow and Keras quietly, and the same whatever the user's Keras settings are.
 
-    Sets the module's names `tf` and `keras`. Keras reads KERAS_BACKEND and keras.json while it is
-    imported: it is shown a home without one (the weights cache is found without it). TensorFlow writes
-    some of its chatter before it heeds any log level, so stderr is silenced for a moment; whoever sets
-    TF_CPP_MIN_LOG_LEVEL to 0 or 1 sees all of it. GPUs take memory as they need it, run deterministic
-    kernels and compute float32 without TF32.
+    Sets the module's names `tf` and `keras`. TensorFlow writes some of its chatter before it heeds any log
+    level, so stderr is silenced for a moment; whoever sets TF_CPP_MIN_LOG_LEVEL to 0 or 1 sees all of it.
+    GPUs take memory as they need it, run deterministic kernels and compute float32 without TF32.
+    Raises UsageError if Keras' settings are invalid.
     """
     global tf, keras
-    home = os.environ.get("KERAS_HOME")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # read while Keras is imported
     loud = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1")
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.path.join(os.devnull, "keras")}
     with contextlib.nullcontext() if loud else stderr_silenced():
-        import tensorflow as tf
-        import keras
+        try:
+            import tensorflow as tf
+            import keras
+        except (AssertionError, AttributeError, TypeError, ValueError) as error:  # of both, by what is wrong
+            raise UsageError(f"TensorFlow cannot be imported ({reason(error)}); if there is a keras.json in "
+                             "~/.keras or $KERAS_HOME, mend or remove it") from None
 
         # Grappler's arithmetic optimiser would join sums of two into one AddN again, see gradient().
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
@@ -1260,7 +1220,8 @@ def start_tensorflow() -> None:
             tf.config.experimental.enable_tensor_float_32_execution(False)  # float32 means float32
         tf.constant(0.0) + 1.0  # the devices speak up at the first operation
     tf.get_logger().setLevel("ERROR")
-    os.environ.pop("KERAS_HOME") if home is None else os.environ.update(KERAS_HOME=home)
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
 
 
 # --------------------------------------------------------------------------------- the run
@@ -1269,10 +1230,7 @@ BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500, "optim": 3900}  # held by 
 
 
 def run(args: argparse.Namespace, stop: Stop) -> int:
-    """From the checked command line to the final image; returns the exit status.
-
-    Raises UsageError and RunError; what they say is for the user.
-    """
+    """From the checked command line to the final image; returns the exit status."""
     content, style = read_picture("--content", args.content), read_picture("--style", args.style)
     x_c, x_s = fit("--content", content, args.image_size), fit("--style", style, args.image_size)
     weights = find_weights(args.weights)
@@ -1286,34 +1244,26 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         say(f"Content {x_c.shape[2]} x {x_c.shape[1]}, style {x_s.shape[2]} x {x_s.shape[1]} pixels\n"
             f"VGG weights: {args.weights} ({network(weights)}), on {device()}\n"
             f"Snapshots: {files.image('*')}, log: {files.log}")
-        description, state = describe(args, content, style, weights, x_c), State(x_c, args)
-        resumed = resume(args, files, prefixes, state, description)
-        start = resumed["step"] if resumed else 0
-        if start >= args.nsteps:
-            say(f"Nothing left to do: the checkpoint is at step {start}, --nsteps is {args.nsteps}; "
+        state = State(x_c, args, describe(args, content, style, weights, x_c))
+        resumed = resume(args, prefixes, state)
+        if state.step >= args.nsteps:
+            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}; "
                 "give more to go on.")
-            final, index = files.final, Path(f"{resumed['prefix']}.index")
-            if not final.exists() or resumed["own"] and final.stat().st_mtime < index.stat().st_mtime:
-                save_image(final, state.x.numpy())  # there is none, or an earlier run's
-                say(f"Wrote {final}")
+            if not files.final.exists():
+                save_image(files.final, state.x.numpy())
+                say(f"Wrote {files.final}")
             return 0
         try:
             step = compiled_step(args, state, weights, x_c, x_s)
             if stop.signum:
                 complain("stopped before the first step; nothing was written")
                 return 128 + stop.signum
-            log = open_log(args, files, description, resumed)
-            # The manager goes by a list that a kill may leave behind; find_checkpoints() goes by the files.
-            (files.checkpoints / "checkpoint").unlink(missing_ok=True)
-            manager = tf.train.CheckpointManager(state.checkpoint, str(files.checkpoints),
-                                                 args.ckpt_keep_max or None, checkpoint_name="ckpt")
-            if resumed and not find_checkpoints(files.checkpoints):
-                state.save(manager, start, description, log.mark())  # from now on --resume finds it here
-            save_image(files.style, x_s)
-            save_image(files.image("000000"), x_c)
-            rows = optimise(step, state, state.curvature if args.optim else None, start, args.nsteps)
-            return transfer(args, files, rows, state, log, Progress(start, args.nsteps),
-                            lambda t, mark: state.save(manager, t, description, mark), stop)
+            log = open_outputs(args, files, state, resumed)
+            for path, pixels in (files.style, x_s), (files.start, x_c):
+                if not path.exists():
+                    save_image(path, pixels)
+            rows = optimise(step, state, state.curvature if args.optim else None, state.step, args.nsteps)
+            return transfer(args, files, rows, state, log, stop)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise RunError(f"out of memory at --image_size {args.image_size}; try a smaller one: "
                            "half of it takes a quarter of the memory") from None
@@ -1336,37 +1286,24 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
     return make_step(objective, state.x, state.optimizer)
 
 
-def open_log(args: argparse.Namespace, files: OutputFiles, run: dict, resumed: Optional[dict]) -> Log:
-    """Go on with the log and the checkpoints that are there, or set them aside and begin anew."""
-    remarks, text = [f"Date: {now()}", f"Command: {args.command}", f"Device: {device()}"], None
-    found, previous = find_checkpoints(files.checkpoints), aside(files.checkpoints)
-    if resumed and found and resumed["prefix"].parent.resolve() == previous.resolve():
-        raise UsageError(f"{quoted(resumed['prefix'])} would be replaced by the run in "
-                         f"{quoted(files.checkpoints)}; rename its folder or choose another --output")
-    if resumed and resumed["own"]:
-        text = marked_text(files.log, resumed["log"])
-        later = args.resume_from is not None and any(step_of(prefix) > resumed["step"] for prefix in found)
-        if later or any(change.startswith(NAMED_ONLY) for change in resumed["changes"]):
-            set_aside(files.checkpoints, files.log)  # of later steps, or of the run it branches from
-        elif text is None:
-            complain(f"warning: {quoted(files.log)} is missing or was changed since; a new log begins")
-            set_aside(files.log)
-    else:  # what has no checkpoints does not take the place of what has some
-        whole = any(whole_index(Path(f"{prefix}.index")) for prefix in found)
-        set_aside(files.checkpoints, files.log, replace=whole or not find_checkpoints(previous))
-    if resumed:
-        remarks = [f"Resumed at step {resumed['step']} from {resumed['prefix']}", *remarks,
-                   *(f"Changed {change}" for change in resumed["changes"]), *resumed["unchecked"]]
-    if text is None:
+def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, resumed: list) -> Log:
+    """Go on in the run's own files, or begin new ones. resumed: remarks for the log, see resume()."""
+    text, remarks = "", [*resumed, f"Date: {now()}", f"Command: {args.command}"]
+    if resumed and not args.branches:
+        text = log_up_to(files.log, state.step, args.log_every)
+    else:
+        remarks += move_earlier(files)
+        state.save(files.checkpoints, args.ckpt_keep_max)  # from now on --resume finds it here
+    if not text:
         text = "# Neural style transfer\n"
-        remarks += [f"{name}: {value}" for name, value in run.items()]
-        remarks += resumed["remarks"] if resumed else []
+        remarks += [f"{name}: {value}" for name, value in state.run.items()]
     return Log(files.log, text + "".join(f"# {' '.join(remark.splitlines())}\n" for remark in remarks))
 
 
 def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
-             progress: Progress, save_checkpoint: Callable, stop: Stop) -> int:
+             stop: Stop) -> int:
     """Log, show and save what each step tells, up to the last one or a signal; returns the exit status."""
+    progress = Progress(state.step, args.nsteps)
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
@@ -1374,13 +1311,10 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
             if not row.finite:
                 unchecked = state.curvature.unchecked(t - 1, args.optim_every) if args.optim else []
                 log.remark(*unchecked, f"Stopped: step {t} is not finite")
-                terms = ", ".join(f"{column} {value:.3g}" for column, value in row.numbers.items())
-                raise RunError(f"step {t} is not finite ({terms}): --adam_learning_rate or one of "
-                               "--content_weight, --style_weight, --tv_weight is too large; last good "
-                               f"checkpoint: {next(iter(find_checkpoints(files.checkpoints)), 'none')}")
-            logged = due(t, args.log_every)
-            mark = log.mark() if last and not logged else None  # a longer run drops that row and what follows
-            if logged or last:
+                raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
+                               "--style_weight, --tv_weight is too large; last good checkpoint: "
+                               f"{next(iter(find_checkpoints(files.checkpoints)), 'none')}")
+            if due(t, args.log_every) or last:
                 log.row(row)
             progress.update(row)
             if due(t, args.save_every):
@@ -1391,7 +1325,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.remark(*closing, f"{how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
-                save_checkpoint(t, mark or log.mark())
+                os.fsync(log.file)  # the checkpoint counts on what it holds
+                state.save(files.checkpoints, args.ckpt_keep_max)
             if last:
                 break
     finally:
@@ -1405,12 +1340,11 @@ def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -
     """Say what was written or, before the last step, how to go on; returns the exit status."""
     if t == args.nsteps:
         script = os.path.relpath(Path(__file__).resolve().with_name("gnuplot.plt"))
-        say(f"Wrote {files.final}\n      {files.image('*')} (style, content and snapshots)\n"
-            f"      {files.log}\n      {files.checkpoints}{os.sep}\n"
+        say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}\n"
             f"Plot the log with: {shlex.join(['gnuplot', '-c', script, str(files.log)])}")
         return 0
     command = args.command + " --resume" * (not args.resume)
-    if args.resume_from is not None or args.ckpt_in is not None:
+    if args.branches:
         command = "the same with --resume in place of --resume_from or --ckpt_in"
     complain(f"stopped after step {t}; to continue: {command}")
     return 128 + stop.signum
@@ -1447,14 +1381,12 @@ FLAGS = (
     ("content_weight", WEIGHT, "10000", "ALPHA", "alpha: higher keeps more of the content's structure"),
     ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),
     ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother"),
-    ("loss_reduction", REDUCTIONS, "mean", None, "of a layer's squared differences; the loss weights are "
-     "made for the mean"),
+    ("loss_reduction", REDUCTIONS, "mean", None, "of squared differences; the weights are made for mean"),
     ("tv_form", FORMS, "isotropic", None, "sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|"),
     ("weights", str, "imagenet", "imagenet|vgg16|FILE", "VGG weights: imagenet, the usual choice, is "
      "Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's VGG-16 in the package "
      f"{VGG16_PACKAGE}, see the README; or a .h5 file of Keras' VGG19(include_top=False)"),
-    ("precision", PRECISIONS, "float32", None, "number format of the convolutions; bfloat16 is faster on "
-     "CPUs with AVX512_BF16 or AMX"),
+    ("precision", PRECISIONS, "float32", None, "of the convolutions; bfloat16 pays with AVX512_BF16 or AMX"),
     "optimiser (Adam)",
     ("nsteps", STEPS, "1000", "N", "steps in all, also when resuming"),
     ("adam_learning_rate", number(float, 1e-9, 1), "0.01", "RATE", "base rate, in units of the pixel range"),
@@ -1464,13 +1396,12 @@ FLAGS = (
     "output",
     ("save_every", CADENCE, "100", "N", "write a snapshot every N steps; 0: only the last"),
     ("log_every", CADENCE, "1", "N", "write a row of the log every N steps; 0: only the last"),
-    ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps; 0: only the last"),
+    ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps; 0: only the first and last"),
     ("ckpt_keep_max", CADENCE, "5", "N", "keep the N latest checkpoints; 0: all"),
     "resuming",
     ("resume", bool, "start fresh", None, "go on from the newest checkpoint of this output, if there is one"),
-    ("resume_from", str, None, "CKPT", "go on from this checkpoint; overrides --resume"),
-    ("ckpt_in", str, None, "FOLDER", "go on from the newest checkpoint in this folder, writing to "
-     "--output; overrides --resume"),
+    ("resume_from", str, None, "CKPT", "branch off from this checkpoint; overrides --resume"),
+    ("ckpt_in", str, None, "FOLDER", "branch off from the newest one in this folder; overrides --resume"),
     "diagnostics",
     ("optim", bool, "off", None, "log the Lipschitz constant L of the gradient and Adam's stability bound; "
      "a row takes about 13 steps' time then, with --optim_every 10 about 3"),
@@ -1478,7 +1409,8 @@ FLAGS = (
     ("optim_tol", number(float, 1e-5, 0.5), "0.01", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
 )
-NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in", "command")
+NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in",
+                "command", "branches")
 
 EXAMPLE = """example:
   .venv/bin/python neural_style_transfer.py --content content_files/c1.png --style style_files/s1.png \\
@@ -1491,8 +1423,6 @@ class Parser(argparse.ArgumentParser):
     """argparse, with one-line errors."""
 
     def error(self, message: str):
-        if message.endswith("expected one argument"):
-            message += " (a value that begins with a dash is given as --flag=VALUE)"
         for flag in re.findall(r"^unrecognized arguments: (--[-\w]+)", message):
             for near in difflib.get_close_matches(flag, re.findall(r"--\w+", self.format_usage()), 1, 0.8):
                 message += f"; did you mean {near}?"
@@ -1522,6 +1452,7 @@ def parse_arguments(words: list) -> argparse.Namespace:
     """The checked flags; `command` is the command line itself, for a shell. Raises UsageError."""
     args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
+    args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume goes on in place
     if not (args.content_weight or args.style_weight or args.tv_weight):
         raise UsageError("--content_weight, --style_weight and --tv_weight are all 0; give one above 0")
     if args.resume_from is not None and args.ckpt_in is not None:
@@ -1550,5 +1481,5 @@ if __name__ == "__main__":
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))
     sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what it cannot show
     stop = Stop()
-    threading.Thread(target=stop.wait, daemon=True).start()
+    stop.listen()
     sys.exit(main(stop=stop))

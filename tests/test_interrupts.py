@@ -58,11 +58,22 @@ def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, signum, status):
         return
     words[words.index("100000")] = str(t + 2)  # the very command, to an end
     result = subprocess.run(words, capture_output=True, text=True)
-    assert result.returncode == 0 and f"at step {t}." in result.stdout and result.stderr == ""
+    assert result.returncode == 0 and f"Resuming at step {t} " in result.stdout and result.stderr == ""
     whole = command(*flags("--nsteps", t + 2, "--save_every", 0, "--ckpt_write_every", 7, *optim,
                            output=tmp_path / "whole" / "r.png"))
     assert whole.returncode == 0
     assert_same_run(folder, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("sent, status, said", [("SIGHUP SIGHUP SIGTERM", 0, "SIGHUP\n"), ("SIGTERM SIGINT", 0, "SIGTERM\n"),
+                                                ("SIGINT SIGINT", -signal.SIGINT, "")])
+def test_the_signals_after_the_first(sent, status, said):
+    """A terminal that closes sends several; only a second Ctrl-C kills."""
+    code = ("import os, signal, sys, neural_style_transfer as nst; stop = nst.Stop(); stop.listen()\n"
+            "for name in sys.argv[1:]: os.kill(os.getpid(), getattr(signal, name))\n"
+            "print(stop.signum.name)")
+    result = subprocess.run([sys.executable, "-c", code, *sent.split()], cwd=SCRIPT.parent, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (status, said), result.stderr
 
 
 def test_a_signal_before_the_first_step_leaves_nothing(flags, tmp_path):
@@ -123,13 +134,25 @@ def test_on_a_terminal(flags, tmp_path):
 
 
 def test_a_second_ctrl_c_kills_at_once(flags, tmp_path):
-    with Terminal(flags(*ENDLESS, "--image_size", 512)) as terminal:  # a step takes a second
+    """In the middle of a row that takes several seconds."""
+    with Terminal(flags(*ENDLESS, "--image_size", 256, "--optim", "--optim_tol", 1e-5)) as terminal:
         terminal.read_until(r"\b1/100000")
         terminal.ctrl_c()
         assert "Stopping after this step" in terminal.read_until("Stopping after this step")
         terminal.ctrl_c()
-        assert terminal.process.wait(60) == 130 and "stopped after" not in terminal.read_until("stopped after")
-    assert not list((tmp_path / "out" / "checkpoints").glob("ckpt-*")), "so it did not end in good order"
+        assert terminal.process.wait(60) == -signal.SIGINT and "stopped after" not in terminal.read_until("stopped after")
+    assert [path.name for path in (tmp_path / "out" / "checkpoints").glob("*.index")] == ["ckpt-0.index"], "not in good order"
+
+
+def test_a_terminal_that_closes(flags, tmp_path):
+    with Terminal(flags(*ENDLESS)) as terminal:
+        terminal.read_until(r"\D[3-9]/100000\b")
+        os.close(terminal.screen)
+        assert terminal.process.wait(60) == 129
+        terminal.screen = os.open(os.devnull, os.O_RDONLY)
+    t = int(rows(tmp_path / "out" / "r_c_s_log.txt")[-1, 0])
+    assert f"# Interrupted after step {t} (SIGHUP)" in (tmp_path / "out" / "r_c_s_log.txt").read_text()
+    assert (tmp_path / "out" / "checkpoints" / f"ckpt-{t}.index").is_file() and (tmp_path / "out" / "r_c_s_final.png").is_file()
 
 
 def test_a_second_run_into_the_same_output(flags, tmp_path):
@@ -171,9 +194,9 @@ def test_writing_fails_in_mid_run(flags, tmp_path):
     said = r"neural_style_transfer.py: error: cannot write the checkpoint '.*ckpt-3': .*\n"
     assert re.fullmatch(said, result.stderr), result.stderr
     assert row_lines(folder / "r_c_s_log.txt")[:2] == before
-    assert not list((folder / "checkpoints").glob("*temp*"))
     result = command(*small, "--nsteps", "4", "--resume")
-    assert result.returncode == 0 and "ckpt-2 at step 2" in result.stdout
+    assert result.returncode == 0 and "Resuming at step 2 " in result.stdout
+    assert not list((folder / "checkpoints").glob("*temp*")), "what was half written has been written over"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"), reason="only root mounts")
@@ -189,11 +212,11 @@ def test_a_full_disk(flags, tmp_path, size, what):
         assert result.stderr.count("\n") == 1 and "no space left" in result.stderr, result.stderr
         log = disk / "out" / "r_c_s_log.txt"
         assert not log.exists() or log.read_text() == "" or log.read_text().endswith("\n")
-        assert not list(disk.rglob("*.tmp")) and not list(disk.rglob("*temp*"))
+        assert not list(disk.rglob("*.tmp"))
         if size == "300k":
             subprocess.run(["mount", "-o", "remount,size=9m", disk], check=True)
             result = command(*flags("--nsteps", 6, "--ckpt_write_every", 1, "--resume", output=disk / "out" / "r.png"))
-            assert result.returncode == 0 and re.search(r"Resuming from .*ckpt-\d at step \d", result.stdout), result
+            assert result.returncode == 0 and re.search(r"Resuming at step \d from .*ckpt-\d\.", result.stdout), result
     finally:
         subprocess.run(["umount", disk], check=True)
 
@@ -201,7 +224,7 @@ def test_a_full_disk(flags, tmp_path, size, what):
 def test_a_loss_that_is_not_finite(flags, tmp_path):
     result = command(*flags("--nsteps", 9, "--content_weight", 1e20, "--save_every", 1, "--ckpt_write_every", 1))
     assert result.returncode == 1
-    assert re.fullmatch(r"neural_style_transfer.py: error: step (\d+) is not finite .*--content_weight.*"
+    assert re.fullmatch(r"neural_style_transfer.py: error: step (\d+) is not finite: .*--content_weight.*"
                         r"last good checkpoint: .*ckpt-\d+.?\n", result.stderr), result.stderr
     t = int(re.search(r"step (\d+)", result.stderr).group(1))
     folder = tmp_path / "out"

@@ -15,7 +15,7 @@ from conftest import CADENCE, COLUMN_LINE, OPTIM_COLUMNS, ROOT, assert_same_run,
 
 def test_files_and_terminal(whole):
     out, result = whole
-    checkpoints = [f"checkpoints/ckpt-{t}.{part}" for t in (4, 8, 12) for part in ("data-00000-of-00001", "index")]
+    checkpoints = [f"checkpoints/ckpt-{t}.{part}" for t in (0, 4, 8, 12) for part in ("data-00000-of-00001", "index")]
     snapshots = [f"r_c_s_{what}.png" for what in ("000000", "000004", "000008", "000012", "final", "style")]
     assert names(out) == sorted(["checkpoints/checkpoint", "r_c_s_log.txt", *checkpoints, *snapshots])
     assert result.stderr == ""
@@ -76,11 +76,11 @@ def test_resume_is_exact_also_after_a_move(flags, whole, tmp_path, run):
     moved = shutil.move(tmp_path / "out", tmp_path / "elsewhere")
     output = moved / "r.png"
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))
-    assert status == 0 and err == "" and "ckpt-8 at step 8" in out
+    assert status == 0 and err == "" and "Resuming at step 8" in out
     assert_same_run(moved, whole[0])
     text = (moved / "r_c_s_log.txt").read_text()
     assert "# Resumed at step 8 from " in text and text.count(COLUMN_LINE) == 1
-    assert {"ckpt-4.index", "ckpt-8.index", "ckpt-12.index"} <= {path.name for path in (moved / "checkpoints").iterdir()}
+    assert names(moved) == names(whole[0])
 
     before = contents(moved)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))
@@ -102,15 +102,25 @@ def test_an_older_checkpoint_with_nothing_left_to_do(flags, tmp_path, run):
     assert (status, err) == (0, "") and final.read_bytes() == before
 
 
-def test_a_final_picture_of_an_earlier_run(flags, tmp_path, run):
-    """With nothing left to do it is replaced, as the run that was killed would have done."""
+def test_a_final_picture_that_is_missing(flags, tmp_path, run):
+    """With nothing left to do it is written, and only then."""
     assert run(*flags("--nsteps", 2))[0] == 0
     final = tmp_path / "out" / "r_c_s_final.png"
     right = final.read_bytes()
-    final.write_bytes(b"of an earlier run")
-    os.utime(final, (1, 1))
-    status, out, _ = run(*flags("--nsteps", 2, "--resume"))
-    assert status == 0 and "Nothing left to do" in out and "Wrote" in out and final.read_bytes() == right
+    for data in None, b"another picture":
+        final.unlink() if data is None else final.write_bytes(data)
+        status, out, _ = run(*flags("--nsteps", 2, "--resume"))
+        assert status == 0 and "Nothing left to do" in out and ("Wrote" in out) == (data is None)
+        assert final.read_bytes() == (data or right)
+
+
+def test_a_resume_does_not_write_the_first_pictures_again(flags, tmp_path, run):
+    assert run(*flags("--nsteps", 1))[0] == 0
+    pictures = [tmp_path / "out" / f"r_c_s_{what}.png" for what in ("style", "000000")]
+    for path in pictures:
+        path.write_bytes(b"looked at")
+    assert run(*flags("--nsteps", 2, "--resume"))[0] == 0
+    assert [path.read_bytes() for path in pictures] == [b"looked at"] * 2
 
 
 def test_a_finished_run_of_another_folder_with_nothing_left_to_do(flags, whole, tmp_path, run):
@@ -126,7 +136,9 @@ def test_a_finished_run_of_another_folder_with_nothing_left_to_do(flags, whole, 
     assert (tmp_path / "out" / "r_c_s_final.png").read_bytes() == (tmp_path / "from" / "r_c_s_final.png").read_bytes()
 
 
-def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run):
+@pytest.mark.parametrize("listed", [b"", b"\xff garbage", b'model_checkpoint_path: "ckpt-99"'])
+def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run, listed):
+    """And what a kill has left half written is written over; TensorFlow's own list is not needed."""
     assert run(*flags(*CADENCE, "--nsteps", 9))[0] == 0
     log = tmp_path / "out" / "r_c_s_log.txt"
     for part in (tmp_path / "out" / "checkpoints").glob("ckpt-9.*"):
@@ -134,22 +146,25 @@ def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run):
     log.write_text(log.read_text() + "10  0.0")  # cut off in the middle of a row
     (tmp_path / "out" / "r_c_s_000012.png.tmp").write_text("left by a dead run")
     (tmp_path / "out" / "checkpoints" / "ckpt-12_temp").mkdir()
-    (tmp_path / "out" / "checkpoints" / "ckpt-3.data-00000-of-00001").write_text("being deleted")
-    (tmp_path / "out" / "checkpoints" / "checkpoint").write_bytes(b"\xff garbage")
-    assert run(*flags(*CADENCE, "--nsteps", 12, "--resume"))[0] == 0
+    (tmp_path / "out" / "checkpoints" / "checkpoint").write_bytes(listed)
+    assert run(*flags(*CADENCE, "--nsteps", 12, "--resume"))[::2] == (0, "")
     assert_same_run(tmp_path / "out", whole[0])
     assert names(tmp_path / "out") == names(whole[0])
 
 
-def test_resume_from_an_earlier_checkpoint_keeps_the_later_ones(flags, whole, tmp_path, run):
-    shutil.copytree(whole[0], tmp_path / "out")
-    path = tmp_path / "out" / "checkpoints" / "ckpt-4.index"
-    status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", "--resume_from", path))
-    assert status == 0 and "at step 4" in out and "log.txt.previous" in out
-    assert_same_run(tmp_path / "out", whole[0])
-    previous = tmp_path / "out" / "checkpoints.previous"
-    assert names(previous) == names(whole[0] / "checkpoints")
-    assert (tmp_path / "out" / "r_c_s_log.txt.previous").read_bytes() == (whole[0] / "r_c_s_log.txt").read_bytes()
+@pytest.mark.parametrize("t", [4, 12])
+def test_resume_from_a_checkpoint_of_its_own_begins_anew(flags, whole, tmp_path, run, t):
+    """Also from the newest one: a new log, and all that was there is kept."""
+    folder = shutil.copytree(whole[0], tmp_path / "out")
+    path = folder / "checkpoints" / f"ckpt-{t}.index"
+    status, out, err = run(*flags(*CADENCE, "--nsteps", 12 if t < 12 else 13, "--resume", "--resume_from", path))
+    assert (status, err) == (0, "") and f"Resuming at step {t}" in out and "Moved the earlier run" in out
+    [earlier] = folder.glob("earlier-*")
+    assert contents(earlier) == contents(whole[0])
+    assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == (list(range(5, 13)) if t < 12 else [13])
+    if t < 12:
+        assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole[0] / "r_c_s_log.txt")[4:]
+        assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
 
 
 def test_ckpt_in_continues_in_another_output(flags, whole, tmp_path, run):
@@ -157,7 +172,7 @@ def test_ckpt_in_continues_in_another_output(flags, whole, tmp_path, run):
     for part in (tmp_path / "from").glob("ckpt-12.*"):
         part.unlink()
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--ckpt_in", tmp_path / "from"))
-    assert status == 0 and err == "" and "ckpt-8 at step 8" in out
+    assert status == 0 and err == "" and "Resuming at step 8" in out
     folder = tmp_path / "out"
     assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole[0] / "r_c_s_log.txt")[8:]
     assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
@@ -224,7 +239,8 @@ def test_cadences(flags, tmp_path, run):
     assert run(*flags(*cadence, "--nsteps", 5))[0] == 0
     folder = tmp_path / "out"
     assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == [2, 4, 5]
-    parts = [f"checkpoints/{name}" for name in ("checkpoint", "ckpt-5.data-00000-of-00001", "ckpt-5.index")]
+    parts = [f"checkpoints/{name}" for name in ("checkpoint", *(
+        f"ckpt-{t}.{part}" for t in (0, 5) for part in ("data-00000-of-00001", "index")))]
     assert names(folder) == [*parts, "r_c_s_000000.png", "r_c_s_final.png", "r_c_s_log.txt", "r_c_s_style.png"]
     assert run(*flags(*cadence, "--nsteps", 7, "--log_every", 2, "--resume"))[0] == 0
     assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == [2, 4, 6, 7]
@@ -232,7 +248,7 @@ def test_cadences(flags, tmp_path, run):
     assert [int(row[0]) for row in rows(tmp_path / "two" / "r_c_s_log.txt")] == [2]
 
 
-@pytest.mark.parametrize("keep, kept", [(2, [5, 6]), (0, [1, 2, 3, 4, 5, 6])])
+@pytest.mark.parametrize("keep, kept", [(2, [5, 6]), (1, [6]), (0, [0, 1, 2, 3, 4, 5, 6])])
 def test_ckpt_keep_max(flags, tmp_path, run, keep, kept):
     keeping = ["--ckpt_write_every", 1, "--ckpt_keep_max", keep]
     assert run(*flags(*keeping, "--nsteps", 3))[0] == 0
@@ -249,35 +265,9 @@ def test_extension_picks_the_format(flags, tmp_path, run, name, extension, image
         assert image.format == image_format and image.size == (64, 51) and image.mode == "RGB"
 
 
-def test_fresh_start_sets_the_earlier_run_aside(flags, tmp_path, run):
-    assert run(*flags("--nsteps", 2))[0] == 0
-    folder = tmp_path / "out"
-    log = (folder / "r_c_s_log.txt").read_bytes()
-    status, out, _ = run(*flags("--nsteps", 3))
-    assert status == 0 and "r_c_s_log.txt.previous" in out and "checkpoints.previous" in out
-    assert (folder / "r_c_s_log.txt.previous").read_bytes() == log
-    assert (folder / "checkpoints.previous" / "ckpt-2.index").is_file()
-    assert len(rows(folder / "r_c_s_log.txt")) == 3
-    assert run(*flags("--nsteps", 1))[0] == 0  # one generation is kept
-    assert (folder / "checkpoints.previous" / "ckpt-3.index").is_file()
-
-
-def test_going_back_to_the_run_that_was_set_aside(flags, whole, tmp_path, run):
-    """Not in its own place, as long as that would destroy it; elsewhere it goes on exactly."""
-    shutil.copytree(whole[0] / "checkpoints", tmp_path / "out" / "checkpoints.previous")
-    shutil.copytree(whole[0] / "checkpoints", tmp_path / "out" / "checkpoints")
-    back = ["--ckpt_in", tmp_path / "out" / "checkpoints.previous"]
-    before = names(tmp_path / "out")
-    status, _, err = run(*flags(*CADENCE, "--nsteps", 13, *back))
-    assert status == 2 and err.count("\n") == 1 and "would be replaced" in err
-    assert names(tmp_path / "out") == before
-    assert run(*flags(*CADENCE, "--nsteps", 13, *back, output=tmp_path / "new" / "r.png"))[0] == 0
-    assert rows(tmp_path / "new" / "r_c_s_log.txt")[0, 0] == 13
-
-
 def test_resume_without_a_checkpoint_starts_fresh_and_says_so(flags, tmp_path, run):
     status, out, _ = run(*flags("--nsteps", 1, "--resume"))
-    assert status == 0 and "No checkpoint in " in out and "starting fresh" in out
+    assert status == 0 and "no checkpoint" in out and "starting fresh" in out
 
 
 def test_another_picture(flags, inputs, tmp_path, run):
@@ -288,7 +278,7 @@ def test_another_picture(flags, inputs, tmp_path, run):
     picture(64, 72, seed=9).save(tmp_path / "other" / "s.png")
     other = ["--style", tmp_path / "other" / "s.png"]
     status, _, err = run(*flags("--nsteps", 4, "--resume", *other))
-    assert status == 2 and err.count("\n") == 1 and "Style SHA-256: " in err
+    assert status == 2 and err.count("\n") == 1 and "belongs to another run (Style SHA-256: " in err
     status, _, err = run(*flags("--nsteps", 4, "--resume", "--image_size", 48))
     assert status == 2 and err.count("\n") == 1 and "1 x 51 x 64 x 3" in err and "1 x 38 x 48 x 3" in err
     checkpoint = tmp_path / "out" / "checkpoints" / "ckpt-2"
@@ -322,7 +312,7 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
     flipped = checkpoints / "ckpt-8.data-00000-of-00001"
     flipped.write_bytes(b"\x55" * flipped.stat().st_size)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
-    assert status == 0 and "ckpt-4 at step 4" in out
+    assert status == 0 and "Resuming at step 4" in out
     assert [re.search(r"warning: passed over.*ckpt-(\d+)'", line).group(1) for line in err.splitlines()] == ["12", "8"]
     assert_same_run(tmp_path / "out", whole[0])
 
@@ -330,7 +320,7 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
         index.write_bytes(index.read_bytes()[:20])
     before = names(tmp_path / "out")
     status, out, err = run(*flags(*CADENCE, "--nsteps", 16, "--resume"))
-    assert status == 2 and "none of the 3 checkpoints" in err.splitlines()[-1]
+    assert status == 2 and "none of the 4 checkpoints" in err.splitlines()[-1]
     assert names(tmp_path / "out") == before
     status, out, err = run(*flags("--nsteps", 16, "--resume_from", checkpoints / "ckpt-12"))
     assert status == 2 and err.count("\n") == 1 and "is damaged" in err
@@ -413,6 +403,25 @@ def test_the_first_steps_are_those_of_imagenet_weights(tmp_path, run):
     content = rows(tmp_path / "r_c1_s1_log.txt")[:, 1]
     np.testing.assert_allclose(content[1:], [3.44e6, 8.25e6], rtol=0.1)
     np.testing.assert_allclose(content[1:], [3.58e6, 7.84e6], rtol=0.15)
+
+
+# Of every flag another value, or None where a file is given: at a resume each is told, unless it is harmless.
+# A flag that is in neither table is new: does it change the picture?
+TOLD = {"content_weight": 2, "style_weight": 3, "tv_weight": 4, "loss_reduction": "sum", "tv_form": "anisotropic",
+        "precision": "bfloat16", "adam_learning_rate": 0.02, "adam_beta_1": 0.8, "adam_beta_2": 0.9, "adam_epsilon": 1e-6}
+HARMLESS = {"nsteps": 2, "save_every": 2, "log_every": 2, "ckpt_write_every": 2, "ckpt_keep_max": 2, "optim": True,
+            "optim_every": 2, "optim_tol": 0.1, "optim_max_iters": 2}
+FILES = {"content", "style", "weights", "image_size", "output", "resume", "resume_from", "ckpt_in"}  # see test_another_picture
+
+
+def test_every_flag_is_told_at_a_resume_or_is_harmless(flags, tmp_path, run, nst):
+    known = [action.dest for action in nst.make_parser()._actions if action.dest != "help"]
+    assert sorted(known) == sorted([*TOLD, *HARMLESS, *FILES])
+    assert run(*flags("--nsteps", 1))[0] == 0
+    changed = [word for flag, value in {**TOLD, **HARMLESS}.items() for word in [f"--{flag}", value][:2 - (value is True)]]
+    status, _, err = run(*flags(*changed, "--resume_from", tmp_path / "out" / "checkpoints" / "ckpt-1"))
+    assert status == 0 and sorted(re.findall(r"warning: (\w+): .* in the checkpoint, .* now$", err, re.MULTILINE)) == sorted(TOLD)
+    assert err.count("\n") == len(TOLD)
 
 
 @pytest.mark.parametrize("asked, threads", [("3", 3), ("1", 1), ("", None)])

@@ -41,10 +41,6 @@ def test_every_picture_and_heading_that_is_linked_is_there():
         assert not heading or f"\n## {heading.capitalize()}" in (ROOT / name).read_text(), name
 
 
-def test_the_readme_is_short_enough_to_be_read():
-    assert len(README.splitlines()) <= 230
-
-
 def test_a_sheet_without_its_runs(tmp_path):
     shutil.copy(OUTPUT / "sheets.py", tmp_path)
     for words, said in ([], "sheets.py pairs"), (["pair"], "sheets.py pairs"), (["flags"], "result_c1_s1_final.png is missing"):
