@@ -643,35 +643,47 @@ def to_rgb(image: Image.Image) -> Image.Image:
     icc_profile = image.info.get("icc_profile")
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     alpha = None
     if image.mode[0] in "IF":  # grey of 16 bits, or float in [0, 1]: Pillow's convert() would clip it at 255
         pixels, clear = np.asarray(image), image.info.get("transparency")
-        alpha = None if clear is None else Image.fromarray(np.where(pixels == clear, 0, 255).astype(np.uint8))
-        pixels = pixels / (65535 if image.mode[0] == "I" else 1)
+        alpha = None if clear is None else Image.fromarray(pixels != clear)
+        pixels = np.asarray(pixels, np.float32) / np.float32(65535 if image.mode[0] == "I" else 1)
         if not (np.isfinite(pixels).all() and pixels.max() <= 1):
             raise ValueError("its grey levels go beyond 65535, or 1 if they are floating-point")
         image = Image.fromarray(to_8_bits(pixels))
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = in_mode("RGBA", image)
         alpha = image.getchannel("A")
     if image.mode not in ("CMYK", "LAB"):
-        image = image.convert("L" if grey else "RGB")  # what profiles are made for: no alpha, palette, YCbCr
+        image = in_mode("L" if grey else "RGB", image)  # what profiles are made for: no alpha, palette, YCbCr
     rgb = to_srgb(image, icc_profile)
     return rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
 
 
+def in_mode(mode: str, image: Image.Image) -> Image.Image:
+    """The image in one of Pillow's modes; Image.convert would copy the pixels of one that is."""
+    return image if image.mode == mode else image.convert(mode)
+
+
 def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
-    """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits."""
-    plain = image.convert("RGB")
+    """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits.
+
+    sRGB's own profile counts as none: the colour library would move a grey level here and there. It is
+    known by what it does to a lattice of colours, which is a thousandth of a photograph's work.
+    """
     try:
         own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b"")), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+        transform = ImageCms.buildTransform(own, srgb, image.mode, "RGB")
+        lattice = 15 * np.indices((18, 18, 18), np.uint8).reshape(3, 1, -1).transpose(1, 2, 0)
+        lattice = Image.fromarray(lattice).convert(image.mode)
+        moved = np.subtract(ImageCms.applyTransform(lattice, transform), lattice.convert("RGB"), dtype=int)
+        if np.abs(moved).max() > 1:
+            return ImageCms.applyTransform(image, transform, inPlace=image.mode == "RGB") or image
     except (OSError, ValueError, ImageCms.PyCMSError):  # there is none, it is broken or of other colours
-        return plain
-    # The colour library moves even sRGB by a grey level here and there.
-    return plain if np.abs(np.subtract(converted, plain, dtype=int)).max() <= 1 else converted
+        pass
+    return in_mode("RGB", image)
 
 
 def fit(flag: str, picture: Picture, image_size: int) -> np.ndarray:

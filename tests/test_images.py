@@ -6,11 +6,13 @@ What is expected is computed here in float64 from the definition of each format.
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
 import pytest
-from conftest import picture
+from conftest import ROOT, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -222,12 +224,16 @@ def test_broken_exif_is_ignored(read, image_format, options):
 # ----------------------------------------------------------------------- colour profiles
 
 
-def profile(space: bytes, gamma: float, to_XYZ=None, name: str = "test") -> bytes:
-    """An ICC 2.4 display profile of "RGB " with the primaries in to_XYZ's columns, or of "GRAY"."""
+def profile(space: bytes, gamma: float, to_XYZ=None, name: str = "test", table=()) -> bytes:
+    """An ICC 2.4 display profile of "RGB " with the primaries in to_XYZ's columns, or of "GRAY".
+
+    table: in place of gamma, the light of equally spaced levels, in [0, 1].
+    """
     def fixed(values) -> bytes:
         return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
-    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
+    entries = [round(light * 65535) for light in table] or [round(gamma * 256)]
+    curve = b"curv" + struct.pack(f">II{len(entries)}H", 0, len(entries), *entries)
     tags = {b"desc": b"desc" + struct.pack(">II", 0, len(name) + 1) + name.encode() + bytes(1 + 11 + 67),
             b"cprt": b"text\0\0\0\0none\0", b"wtpt": b"XYZ \0\0\0\0" + fixed(D50)}
     if space == b"GRAY":
@@ -297,16 +303,87 @@ def test_broken_profile_is_ignored(read, broken):
     assert (read(RGB, icc_profile=broken) == np.asarray(RGB)).all()
 
 
-def test_srgb_profile_leaves_the_pixels_bit_for_bit(read):
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    every_level = np.random.default_rng(6).permutation(np.arange(768) % 256).reshape(16, 16, 3).astype(np.uint8)
-    assert (read(Image.fromarray(every_level), icc_profile=srgb) == every_level).all()
+def srgb_light(entries: int) -> np.ndarray:
+    """The light, in [0, 1], of equally spaced levels."""
+    level = np.linspace(0, 1, entries)
+    return np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("srgb", [ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+                                  profile(b"RGB ", 0, SRGB_TO_XYZ, table=srgb_light(1024))], ids=["Pillow's", "table"])
+def test_srgb_profile_leaves_the_pixels_bit_for_bit(read, srgb):
+    colours = np.random.default_rng(6).integers(0, 256, (200, 200, 3), np.uint8)  # the library would move 40 of them
+    assert (read(Image.fromarray(colours), icc_profile=srgb) == colours).all()
+
+
+@pytest.mark.parametrize("first, last", [(20, 60), (100, 130), (230, 255)])
+def test_profile_that_moves_a_few_levels_only(read, first, last):
+    """As sRGB's does not, whichever they are."""
+    level, light = np.arange(256), srgb_light(256)
+    light[first:last + 1] = (light[first] + light[last]) / 2
+    found = read(Image.fromarray(level.reshape(16, 16).astype(np.uint8)).convert("RGB"),
+                 icc_profile=profile(b"RGB ", 0, SRGB_TO_XYZ, table=light))
+    expected = srgb_levels(light[:, np.newaxis] @ np.ones((1, 3)) @ SRGB_TO_XYZ.T).reshape(16, 16, 3)
+    assert np.abs(expected[..., 0].ravel() - level).max() > 5 and close(found, expected, 2)
 
 
 def test_linear_profile_is_not_taken_for_srgb_by_its_name(read):
     """GIMP and darktable call theirs so."""
     linear = profile(b"RGB ", 1.0, SRGB_TO_XYZ, "Linear sRGB")
     assert close(read(RGB, icc_profile=linear), srgb_levels(np.asarray(RGB) / 255 @ SRGB_TO_XYZ.T), 2)
+
+
+# ------------------------------------------------------------------------------- memory
+
+PEAK = """import sys
+from pathlib import Path
+import numpy as np
+from neural_style_transfer import read_picture
+np.add(np.float32(1), np.float32(1))
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+before = peak()
+size = read_picture("--content", sys.argv[1]).image.size
+print((peak() - before) * 1024 / (size[0] * size[1]))
+"""
+
+
+@pytest.fixture
+def peak(tmp_path):
+    """Bytes a pixel that reading a picture takes at its height, in a process of its own."""
+    def peak(data: bytes) -> float:
+        (tmp_path / "picture").write_bytes(data)
+        done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path / "picture")], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return float(done.stdout)
+    return peak
+
+
+LARGE = Image.linear_gradient("L").resize((3000, 2000))  # small as a file, and large enough to drown the interpreter's own
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the kernel does not tell")
+def test_a_profile_at_most_doubles_the_memory(peak):
+    without = peak(saved(LARGE.convert("RGB"), "JPEG"))
+    assert 3 < without < peak(saved(LARGE.convert("RGB"), "JPEG", icc_profile=ADOBE_RGB)) + 1 < 2 * without
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the kernel does not tell")
+@pytest.mark.parametrize("data", [
+    lambda: saved(LARGE.convert("RGB"), "JPEG", icc_profile=ADOBE_RGB, exif=turned()),
+    lambda: saved(Image.merge("RGBA", 4 * [LARGE]), "PNG", icc_profile=ADOBE_RGB),
+    lambda: saved(LARGE.convert("CMYK"), "TIFF"), lambda: saved(LARGE, "PNG", icc_profile=profile(b"GRAY", 1.8)),
+    lambda: saved(Image.fromarray(np.asarray(LARGE, np.uint16) * 257), "PNG"),
+    lambda: saved(Image.fromarray(np.asarray(LARGE, np.float32) / 255), "TIFF")],
+    ids=["JPEG, turned", "RGBA", "CMYK", "grey profile", "16 bits", "float"])
+def test_the_largest_picture_takes_less_than_4_GB(peak, data):
+    assert peak(data()) * 2 * Image.MAX_IMAGE_PIXELS < 4e9
 
 
 # ------------------------------------------------------------------------------ frames
