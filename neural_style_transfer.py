@@ -51,6 +51,7 @@ NOT_SET_UP = f"in {sys.executable}; use the README's .venv/bin/python, or pip in
 try:
     import numpy as np
     from PIL import Image, ImageCms, ImageOps
+    from PIL.ExifTags import Base as Tag
 except ImportError as error:
     sys.exit(f"{PROGRAM}: error: {error} {NOT_SET_UP}")
 
@@ -619,6 +620,7 @@ def read_picture(flag: str, name: str) -> Picture:
             with Image.open(io.BytesIO(data), formats=READABLE) as image:
                 frames = getattr(image, "n_frames", 1)
                 image.seek(0)
+                check_tags(getattr(image, "tag_v2", {}))
                 rgb = to_rgb(image)
         except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
             why = reason(error).partition(" <_io")[0]
@@ -638,6 +640,17 @@ def read_input(flag: str, path: Path, remedy: str) -> bytes:
         raise UsageError(f"{flag}: cannot read {quoted(path)}: {reason(error)}; {remedy}") from None
 
 
+def check_tags(tags) -> None:
+    """Raise ValueError where Pillow would read a TIFF as what it is not. tags: of its first picture."""
+    formats = tags.get(Tag.SampleFormat, ())
+    if tags.get(Tag.NewSubfileType, 0) & 1:
+        raise ValueError("it begins with a preview, as RAW does: convert it to JPEG or PNG first")
+    if 2 in formats:
+        raise ValueError("its numbers are signed: what is white?")
+    if 3 in formats and tags.prefix == b"MM" and tags[Tag.Compression] != 1:
+        raise ValueError("its floats are big-endian and compressed")  # Pillow leaves them the wrong way round
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
     icc_profile = image.info.get("icc_profile")
@@ -645,21 +658,33 @@ def to_rgb(image: Image.Image) -> Image.Image:
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
         ImageOps.exif_transpose(image, in_place=True)
     alpha = None
-    if image.mode[0] in "IF":  # grey of 16 bits, or float in [0, 1]: Pillow's convert() would clip it at 255
-        pixels, clear = np.asarray(image), image.info.get("transparency")
-        alpha = None if clear is None else Image.fromarray(pixels != clear)
-        pixels = np.asarray(pixels, np.float32) / np.float32(65535 if image.mode[0] == "I" else 1)
-        if not (np.isfinite(pixels).all() and pixels.max() <= 1):
-            raise ValueError("its grey levels go beyond 65535, or 1 if they are floating-point")
-        image = Image.fromarray(to_8_bits(pixels))
+    if image.mode[0] in "IF":
+        clear = image.info.get("transparency")
+        alpha = None if clear is None else Image.fromarray(np.asarray(image) != clear)
+        image = deep_grey(image)
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        image = in_mode("RGBA", image)
+        image = in_mode("RGBA", image.convert("LA") if image.mode == "La" else image)  # no way from La to RGBA
         alpha = image.getchannel("A")
     if image.mode not in ("CMYK", "LAB"):
         image = in_mode("L" if grey else "RGB", image)  # what profiles are made for: no alpha, palette, YCbCr
     rgb = to_srgb(image, icc_profile)
     return rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
+
+
+def deep_grey(image: Image.Image) -> Image.Image:
+    """8 bits of grey of 9 to 16 bits, or of floats in [0, 1], which Pillow's convert() would clip at 255.
+
+    Pillow hands on what lies in a TIFF; its tags tell how many bits there are, and whether 0 is white.
+    """
+    tags, white = getattr(image, "tag_v2", {}), 1
+    if image.mode != "F":
+        white = 2 ** tags.get(Tag.BitsPerSample, (16,))[0] - 1
+    pixels = np.asarray(image, np.float32) / np.float32(white)
+    if white > 65535 or not (np.isfinite(pixels).all() and pixels.max() <= 1):
+        raise ValueError("its grey levels have more than 16 bits or, if they are floats, lie beyond 1")
+    grey = Image.fromarray(to_8_bits(pixels))
+    return ImageOps.invert(grey) if tags.get(Tag.PhotometricInterpretation) == 0 else grey
 
 
 def in_mode(mode: str, image: Image.Image) -> Image.Image:
