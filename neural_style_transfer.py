@@ -50,7 +50,7 @@ PROGRAM = "neural_style_transfer.py"
 NOT_SET_UP = f"in {sys.executable}; use the README's .venv/bin/python, or pip install -r requirements.txt"
 try:
     import numpy as np
-    from PIL import Image, ImageCms, ImageOps
+    from PIL import Image, ImageCms, ImageOps, PngImagePlugin
     from PIL.ExifTags import Base as Tag
 except ImportError as error:
     sys.exit(f"{PROGRAM}: error: {error} {NOT_SET_UP}")
@@ -595,7 +595,12 @@ def span(first: int, last: int) -> str:
 # -------------------------------------------------------------------------------- pictures
 
 # What is read, by Pillow's names: pictures made of pixels; no format that starts another program.
-READABLE = "PNG JPEG TIFF WEBP GIF BMP DIB PPM JPEG2000 TGA ICO".split()
+READABLE = "PNG JPEG TIFF WEBP AVIF GIF BMP DIB PPM JPEG2000 TGA ICO".split()
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # large text and profiles are no fault
+# What people have that is none of these, by its first bytes.
+FOREIGN = {"HEIC": rb".{4}ftyp(he[iv]|m[is]f1(?!.{4,60}avi[fs]))", "SVG": rb"\W*<(svg|\?xml|!--|!DOCTYPE svg)",
+           "PDF": rb"%PDF-", "RAW": rb".{4}ftypcrx|II\*\0.{4}CR|II(RO|RS|U\0)|FUJIFILM",
+           "video": rb".{4}(ftyp(?!avi|m[is]f1)|moov|mdat|wide)|RIFF.{4}AVI |\x1aE\xdf\xa3"}
 # What is written, with Pillow's options: without loss where the format allows.
 JPEG, WEBP = {"quality": 95, "subsampling": 0}, {"lossless": True}
 IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": WEBP, ".tif": {}, ".tiff": {}, ".bmp": {},
@@ -614,11 +619,16 @@ def read_picture(flag: str, name: str) -> Picture:
     """Read a picture of a READABLE format as upright 8-bit sRGB; raises UsageError if that fails."""
     remedy = f"give a whole PNG, JPEG, TIFF, WebP ... of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels"
     data = read_input(flag, Path(name), remedy)
+    for kind, start in FOREIGN.items():
+        if re.match(start, data, re.DOTALL):
+            raise UsageError(f"{flag}: {quoted(name)} is no readable picture (it is {kind}); "
+                             "convert it to JPEG or PNG first")
     with warnings.catch_warnings(), stderr_silenced():  # libtiff writes there
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
         try:
             with Image.open(io.BytesIO(data), formats=READABLE) as image:
-                frames = getattr(image, "n_frames", 1)
+                # A phone's MPO has a preview, depths or a gain map behind the photograph.
+                frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
                 image.seek(0)
                 check_tags(getattr(image, "tag_v2", {}))
                 rgb = to_rgb(image)

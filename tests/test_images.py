@@ -71,6 +71,35 @@ def png(width: int, height: int, depth: int, colour_type: int, rows: bytes, *chu
         chunk(*c) for c in ((b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")))
 
 
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # TIFF 6.0, SampleFormat
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB_COLOURS = 0, 1, 2  # PhotometricInterpretation
+
+
+def tiff(samples, bits: int, photometric: int, sample_format: int = UNSIGNED, order: str = "<", deflate: bool = False,
+         extra: tuple = (), more: tuple = ()) -> bytes:
+    """A TIFF of samples (height, width, channels), byte by byte, for what Pillow does not write."""
+    height, width, channels = samples.shape
+    kind = f"{order}{'f' if sample_format == FLOAT else 'i' if sample_format == SIGNED else 'u'}{bits // 8}"
+    if bits in (8, 16, 32, 64):
+        data = samples.astype(kind).tobytes()
+    else:  # the highest bit first, and every row in whole bytes
+        digits = samples.astype(int).reshape(height, -1, 1) >> np.arange(bits)[::-1] & 1
+        data = np.packbits(digits.reshape(height, -1).astype(np.uint8), axis=1).tobytes()
+    data = zlib.compress(data) if deflate else data
+    tags = [(256, "I", [width]), (257, "I", [height]), (258, "H", channels * [bits]), (259, "H", [8 if deflate else 1]),
+            (262, "H", [photometric]), (273, "I", [8]), (277, "H", [channels]), (278, "I", [height]), (279, "I", [len(data)]),
+            (339, "H", channels * [sample_format]), *([(338, "H", extra)] if extra else []), *more]
+    data += bytes(len(data) % 2)
+    directory, values = struct.pack(order + "H", len(tags)), b""
+    for tag, code, numbers in sorted(tags):
+        value = struct.pack(f"{order}{len(numbers)}{code}", *numbers).ljust(4, b"\0")
+        if len(value) > 4:
+            values, value = values + value, struct.pack(order + "I", 8 + len(data) + 2 + 12 * len(tags) + 4 + len(values))
+        directory += struct.pack(order + "HHI", tag, 3 if code == "H" else 4, len(numbers)) + value
+    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(data))
+    return header + data + directory + bytes(4) + values
+
+
 # --------------------------------------------------------------------------------- modes
 
 
@@ -78,6 +107,43 @@ def png(width: int, height: int, depth: int, colour_type: int, rows: bytes, *chu
                                                    ("WEBP", {"lossless": True}), ("JPEG2000", {"irreversible": False})])
 def test_rgb_is_read_bit_for_bit(read, image_format, options):
     assert (read(RGB, image_format, **options) == np.asarray(RGB)).all()
+
+
+def test_avif(read):
+    assert close(read(RGB, "AVIF", quality=100, subsampling="4:4:4"), np.asarray(RGB), 4)
+    alpha = np.full((18, 24), 100, np.uint8)
+    image = Image.fromarray(np.dstack([RGB, alpha]))
+    assert close(read(image, "AVIF", quality=100, subsampling="4:4:4"), over_white(np.asarray(RGB), alpha), 4)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert close(read(RGB, "AVIF", quality=100, subsampling="4:4:4", exif=exif), np.rot90(np.asarray(RGB, int), -1), 4)
+    # The same box of a file of its family, in which the name of the format does not come first.
+    data = saved(RGB, "AVIF", quality=100, subsampling="4:4:4")
+    assert data[8:12] == b"avif" and b"mif1" in data[16:28]
+    assert close(read(data[:8] + b"mif1" + data[12:]), np.asarray(RGB), 4)
+
+
+def ftyp(brand: bytes, *others) -> bytes:
+    """How HEIC and MP4 begin (ISO 14496-12): a box with the names of formats."""
+    box = b"ftyp" + brand + bytes(4) + brand + b"".join(others)
+    return struct.pack(">I", 4 + len(box)) + box + b"\0\0\0\x08free"
+
+
+# What people have that is no picture to Pillow.
+OTHER_KINDS = [
+    ("HEIC", ftyp(b"heic", b"mif1")), ("HEIC", ftyp(b"heix")), ("HEIC", ftyp(b"mif1", b"heic")), ("HEIC", ftyp(b"msf1", b"hevc")),
+    ("SVG", b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>'), ("SVG", b'\xef\xbb\xbf<?xml version="1.0"?>\n<svg/>'),
+    ("SVG", b"\n <!-- drawn --><svg/>"), ("SVG", b"<!DOCTYPE svg PUBLIC ''><svg/>"), ("PDF", b"%PDF-1.7\n%"),
+    ("RAW", b"II*\0\x10\0\0\0CR\2\0"), ("RAW", ftyp(b"crx ", b"isom")), ("RAW", b"FUJIFILMCCD-RAW 0201"), ("RAW", b"IIRO\x08\0\0\0"),
+    ("RAW", b"IIU\0\x18\0\0\0"), ("RAW", tiff(np.zeros((16, 16, 3)), 8, RGB_COLOURS, more=[(254, "I", [1])])),
+    ("video", ftyp(b"isom", b"mp42")), ("video", ftyp(b"qt  ")), ("video", b"\0\0\0\x08wide\0\0\0\x10mdat"),
+    ("video", b"\x1aE\xdf\xa3\x01\0\0\0"), ("video", b"RIFF\x10\0\0\0AVI LIST")]
+
+
+@pytest.mark.parametrize("kind, data", OTHER_KINDS, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_is_no_picture_to_pillow_is_named(read, kind, data):
+    with pytest.raises(UsageError, match=rf"^--content: .*\bis no readable picture \(.*\b{kind}\b.*convert it to JPEG or PNG first"):
+        read(data + bytes(64))
 
 
 def test_alpha_is_laid_over_white(read):
@@ -147,35 +213,6 @@ def test_float_grey_tiff(read, brightest):
 def test_pixels_that_are_no_grey_levels_are_refused(read, value):
     with pytest.raises(UsageError, match="--content: .*is no readable picture"):
         read(Image.fromarray(np.array([[0.5, value]], np.float32)), "TIFF")
-
-
-UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # TIFF 6.0, SampleFormat
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB_COLOURS = 0, 1, 2  # PhotometricInterpretation
-
-
-def tiff(samples, bits: int, photometric: int, sample_format: int = UNSIGNED, order: str = "<", deflate: bool = False,
-         extra: tuple = (), more: tuple = ()) -> bytes:
-    """A TIFF of samples (height, width, channels), byte by byte, for what Pillow does not write."""
-    height, width, channels = samples.shape
-    kind = f"{order}{'f' if sample_format == FLOAT else 'i' if sample_format == SIGNED else 'u'}{bits // 8}"
-    if bits in (8, 16, 32, 64):
-        data = samples.astype(kind).tobytes()
-    else:  # the highest bit first, and every row in whole bytes
-        digits = samples.astype(int).reshape(height, -1, 1) >> np.arange(bits)[::-1] & 1
-        data = np.packbits(digits.reshape(height, -1).astype(np.uint8), axis=1).tobytes()
-    data = zlib.compress(data) if deflate else data
-    tags = [(256, "I", [width]), (257, "I", [height]), (258, "H", channels * [bits]), (259, "H", [8 if deflate else 1]),
-            (262, "H", [photometric]), (273, "I", [8]), (277, "H", [channels]), (278, "I", [height]), (279, "I", [len(data)]),
-            (339, "H", channels * [sample_format]), *([(338, "H", extra)] if extra else []), *more]
-    data += bytes(len(data) % 2)
-    directory, values = struct.pack(order + "H", len(tags)), b""
-    for tag, code, numbers in sorted(tags):
-        value = struct.pack(f"{order}{len(numbers)}{code}", *numbers).ljust(4, b"\0")
-        if len(value) > 4:
-            values, value = values + value, struct.pack(order + "I", 8 + len(data) + 2 + 12 * len(tags) + 4 + len(values))
-        directory += struct.pack(order + "HHI", tag, 3 if code == "H" else 4, len(numbers)) + value
-    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(data))
-    return header + data + directory + bytes(4) + values
 
 
 @pytest.mark.parametrize("deflate", [False, True], ids=["plain", "deflate"])
@@ -473,6 +510,15 @@ def test_first_frame(tmp_path, capfd, image_format, options):
     assert said.count("\n") == 1 and "warning: --style: " in said and "has 3 frames; the first is used" in said
 
 
+def test_a_phone_s_second_picture_is_no_frame(tmp_path, capfd):
+    """A preview, depths or a gain map, in a JPEG of several pictures (MPO)."""
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(saved(RGB, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 6))], quality=100, subsampling=0))
+    assert Image.open(path).n_frames == 2
+    assert close(np.asarray(read_picture("--style", str(path)).image, int), np.asarray(RGB), 4)
+    assert capfd.readouterr().err == ""
+
+
 # ---------------------------------------------------------------------- size and arrays
 
 
@@ -578,6 +624,19 @@ def test_damaged_image_is_read_or_refused(tmp_path, small_pictures_only, data):
 @settings(FUZZ, max_examples=300)
 def test_random_bytes_are_read_or_refused(tmp_path, small_pictures_only, magic, data):
     check_that_it_is_read_or_refused(tmp_path / "picture", magic + data)
+
+
+def test_large_text_and_profile_of_a_png(read):
+    """They are no fault of the picture, however well they are packed."""
+    text = zlib.compress(bytes(5 << 20))
+    grey = b"".join(b"\0" + bytes([10 * row, 255, 7]) for row in range(4))
+    whole = read(png(3, 4, 8, 0, grey))
+    assert whole[:, :, 0].tolist() == [[10 * row, 255, 7] for row in range(4)]
+    for chunk in (b"zTXt", b"Comment\0\0" + text), (b"iTXt", b"XML\0\1\0\0\0" + text), (b"iCCP", b"test\0\0" + text):
+        assert (read(png(3, 4, 8, 0, grey, chunk)) == whole).all()
+    large = profile(b"RGB ", 563 / 256, ADOBE_RGB_TO_XYZ)
+    large = struct.pack(">I", 3 << 20) + large[4:].ljust((3 << 20) - 4, b"\0")
+    assert close(read(RGB, icc_profile=large), from_adobe_rgb(RGB), 2)
 
 
 @pytest.mark.parametrize("name", WHOLE)
