@@ -1126,30 +1126,57 @@ def reason(error: BaseException) -> str:
     return "no space left on the device" if "No space left on device" in text else text[:200]
 
 
+def terminal_columns() -> int:
+    """The width of the terminal that stdout is; 0 where it is none, or one that cannot show Keras' bar."""
+    with contextlib.suppress(OSError, UnicodeError):
+        "\N{BOX DRAWINGS HEAVY HORIZONTAL}".encode(sys.stdout.encoding)
+        if os.environ.get("TERM") != "dumb":
+            return os.get_terminal_size(sys.stdout.fileno()).columns
+    return 0
+
+
 class Progress:
     """Where the run is: Keras' progress bar on a terminal, else a line for every twentieth of the run."""
 
+    BAR, NARROWEST = 8, 60  # columns
+
     def __init__(self, start: int, nsteps: int):
-        self.start, self.nsteps, self.done, self.bar = start, nsteps, 0, None
+        self.start, self.nsteps, self.done = start, nsteps, 0
         self.began = self.first = time.monotonic()  # first: the end of the first step, which compiles
-        if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-            say(f"Steps {start + 1} to {nsteps}; losses in millions.")
-            self.bar = keras.utils.Progbar(nsteps - start, 10, stateful_metrics=("step", "total", "style"))
+        wide = terminal_columns() >= self.NARROWEST
+        self.bar = keras.utils.Progbar(nsteps - start, self.BAR) if wide else None
 
     def update(self, row: Row) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
         self.first = time.monotonic() if self.done == 1 else self.first
         content, style, tv, total = list(row.numbers.values())[:4]
+        if self.bar and (columns := terminal_columns()) < self.NARROWEST:  # the window has changed
+            self.close()
+            self.bar = None
         if self.bar:
-            step = [("step", row.step)] if self.start else []  # the bar counts from the resume on
-            with contextlib.suppress(OSError):
-                self.bar.update(self.done, step + [("total", total / 1e6), ("style", style / 1e6)])
+            step = [f"step {row.step}"] if self.start else []  # the bar counts from the resume on
+            self.draw(columns, f"total {total:.3e}", *step, f"style {style:.3e}", f"content {content:.3e}",
+                      f"tv {tv:.3e}")
         elif self.done <= 2 or left == 0 or due(row.step, max(1, self.nsteps // 20)):
             pace = (time.monotonic() - self.first) / max(1, self.done - 1)
             minutes, seconds = divmod(round(pace * left), 60)
             time_left = f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
             say(f"step {row.step}/{self.nsteps}  total {total:.4e}  content {content:.4e}  "
                 f"style {style:.4e}  tv {tv:.4e}" + time_left * (self.done > 1))
+
+    def draw(self, columns: int, *parts: str) -> None:
+        """The bar and as many of the parts as fit: what a terminal has broken into lines cannot be redrawn.
+
+        They stand in the unit of Keras' seconds per step; the values that it shows have no longest form.
+        """
+        room = columns - 1 - self.BAR - len(f"{self.bar.target}/{self.bar.target}  99999:59:59 1000ms/")
+        self.bar.unit_name = "step"
+        for part in parts:
+            if len(self.bar.unit_name) + 2 + len(part) > room:
+                break
+            self.bar.unit_name += f"  {part}"
+        with contextlib.suppress(OSError):
+            self.bar.update(self.done)
 
     def timing(self) -> str:
         elapsed = time.monotonic() - self.began

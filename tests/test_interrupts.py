@@ -9,6 +9,7 @@ import select
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import termios
@@ -78,8 +79,9 @@ def test_a_signal_before_the_first_step_leaves_nothing(flags, tmp_path):
 class Terminal:
     """The command on a terminal of its own; killed when that is left, should it still run."""
 
-    def __init__(self, words: list):
+    def __init__(self, words: list, columns: int = 80):
         self.screen, terminal = os.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
             [sys.executable, str(SCRIPT), *words], stdin=terminal, stdout=terminal, stderr=terminal,
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
