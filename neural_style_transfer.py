@@ -26,6 +26,7 @@ if __name__ == "__main__":  # blocked before NumPy starts threads, which would t
 import argparse
 import contextlib
 import difflib
+import errno
 import fcntl
 import glob
 import hashlib
@@ -1121,9 +1122,10 @@ def quoted(name) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in one line, without the file's name."""
+    """Why something failed, in one line, without the file's name: the system's words, where there are some."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
-    return "no space left on the device" if "No space left on device" in text else text[:200]
+    # TensorFlow's begin with the operation and the path of a temporary file.
+    return next((words for words in map(os.strerror, errno.errorcode) if words in text), text[:200])
 
 
 def terminal_columns() -> int:

@@ -1,10 +1,11 @@
 """What a terminal shows while a run goes on: lines on the screen of an emulator (pyte), of any width.
 
 The bar is drawn by Progress in this process, with steps that take no time; whole runs are in test_interrupts.py
-and, resumed, at the end.
+and, resumed, at the end. And the reasons in messages.
 """
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
@@ -131,3 +132,15 @@ def test_a_resumed_run_on_a_terminal(flags, tmp_path):
         assert terminal.process.wait(60) == 0
     text = "\n".join(line.rstrip() for line in screen.display)
     assert re.search(r" at step 2\.\n28/28 ━+ .*s/step  total \d\.\d{3}e\+\d\d  step 30\nWrote ", text), text
+
+
+# ------------------------------------------------------------------------------- reasons
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.ESTALE])
+def test_the_reason_is_in_the_message(nst, number):
+    """Of what TensorFlow raises, whose words begin with an operation and a long path, and of Python's own."""
+    path = f"/{'a' * 150}/out/checkpoints/ckpt-100_temp/part-00000-of-00001.data-00000-of-00001.tempstate1211367917119068794"
+    text = f"{{{{function_node __wrapped__SaveV2_dtypes_3_device_/job:localhost}}}} {path}; {os.strerror(number)} [Op:SaveV2]"
+    assert nst.reason(nst.tf.errors.OutOfRangeError(None, None, text)) == os.strerror(number)
+    assert nst.reason(OSError(number, os.strerror(number), path)) == os.strerror(number)
