@@ -633,6 +633,8 @@ def read_picture(flag: str, name: str) -> Picture:
                 image.seek(0)
                 check_tags(getattr(image, "tag_v2", {}))
                 rgb = to_rgb(image)
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
             why = reason(error).partition(" <_io")[0]
             raise UsageError(f"{flag}: {quoted(name)} is no readable picture ({why}); {remedy}") from None
@@ -646,6 +648,8 @@ def read_input(flag: str, path: Path, remedy: str) -> bytes:
     try:
         if path.exists() and not path.is_file():  # reading a pipe may never end
             raise OSError("it is a folder, a pipe or a device")
+        if path.stat().st_size > 2e9:
+            raise OSError("it is larger than 2 GB")
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{flag}: cannot read {quoted(path)}: {reason(error)}; {remedy}") from None
@@ -1240,6 +1244,7 @@ def start_tensorflow() -> None:
 # --------------------------------------------------------------------------------- the run
 
 BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500, "optim": 3900}  # held by a step on a CPU (measured)
+BYTES = 700_000_000  # held by TensorFlow besides
 
 
 def run(args: argparse.Namespace, stop: Stop) -> int:
@@ -1288,9 +1293,22 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             rows = optimise(step, state, state.curvature if args.optim else None, start, args.nsteps)
             return transfer(args, files, rows, state, log, Progress(start, args.nsteps),
                             lambda t, mark: state.save(manager, t, description, mark), stop)
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            raise RunError(f"out of memory at --image_size {args.image_size}; try a smaller one: "
-                           "half of it takes a quarter of the memory") from None
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError(reason(error)) from None
+
+
+def memory_limit(root: str = "/") -> int:
+    """Bytes of memory that there are: the machine's, or fewer in a container or another control group."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    groups = Path(root, "proc/self/cgroup")
+    for line in groups.read_text().splitlines() if groups.exists() else []:
+        _, controller, name = line.split(":", 2)  # version 2 names no controller
+        group = Path(root, "sys/fs/cgroup", controller, name.lstrip("/"))
+        for folder in (group, *group.parents):
+            for file in "memory.max", "memory.limit_in_bytes":
+                with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
+                    limits.append(int((folder / file).read_text()))
+    return min(limits)
 
 
 def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> Callable:
@@ -1298,10 +1316,9 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 
     Raises MemoryError if it cannot fit: on a CPU the system would kill the process without a word.
     """
-    needed = x_c.size // 3 * BYTES_PER_PIXEL["optim" if args.optim else args.precision]
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > memory and not tf.config.list_physical_devices("GPU"):
-        raise MemoryError
+    needed = BYTES + x_c.size // 3 * BYTES_PER_PIXEL["optim" if args.optim else args.precision]
+    if needed > (limit := memory_limit()) and not tf.config.list_physical_devices("GPU"):
+        raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB, and there are {limit / 1e9:.1f}")
     objective = exact = make_objective(vgg_features(weights, args.precision), x_c, x_s, args)
     if args.optim:
         if args.precision != "float32":  # second derivatives need all the digits
@@ -1512,6 +1529,9 @@ def main(words: Optional[list] = None, stop: Optional[Stop] = None) -> int:
         return 2 if isinstance(error, UsageError) else 1
     except ImportError as error:
         complain(f"error: {error} {NOT_SET_UP}")
+        return 1
+    except MemoryError as error:
+        complain(f"error: out of memory ({reason(error)}); try a smaller --image_size or smaller pictures")
         return 1
     except OSError as error:  # of moving and reading files; those that are written have a word of their own
         complain(f"error: {quoted(error.filename or 'a file')}: {reason(error)}")
