@@ -599,8 +599,9 @@ def span(first: int, last: int) -> str:
 READABLE = "PNG JPEG TIFF WEBP AVIF GIF BMP DIB PPM JPEG2000 TGA ICO".split()
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # large text and profiles are no fault
 # What people have that is none of these, by its first bytes.
-FOREIGN = {"HEIC": rb".{4}ftyp(he[iv]|m[is]f1(?!.{4,60}avi[fs]))", "SVG": rb"\W*<(svg|\?xml|!--|!DOCTYPE svg)",
-           "PDF": rb"%PDF-", "RAW": rb".{4}ftypcrx|II\*\0.{4}CR|II(RO|RS|U\0)|FUJIFILM",
+FOREIGN = {"HEIC": rb".{4}ftyp(he[iv]|m[is]f1(?!.{4,60}avi[fs]))",
+           "SVG": rb"\W*<(svg|\?xml|!--|!DOCTYPE svg)", "PDF": rb"%PDF-",
+           "RAW": rb".{4}ftypcrx|II\*\0.{4}CR|II(RO|RS|U\0)|FUJIFILM",
            "video": rb".{4}(ftyp(?!avi|m[is]f1)|moov|mdat|wide)|RIFF.{4}AVI |\x1aE\xdf\xa3"}
 # What is written, with Pillow's options: without loss where the format allows.
 JPEG, WEBP = {"quality": 95, "subsampling": 0}, {"lossless": True}
@@ -679,7 +680,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = deep_grey(image)
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        image = in_mode("RGBA", image.convert("LA") if image.mode == "La" else image)  # no way from La to RGBA
+        image = in_mode("LA", image) if image.mode == "La" else image  # from La no way leads to RGBA
+        image = in_mode("RGBA", image)
         alpha = image.getchannel("A")
     if image.mode not in ("CMYK", "LAB"):
         image = in_mode("L" if grey else "RGB", image)  # what profiles are made for: no alpha, palette, YCbCr
@@ -931,11 +933,16 @@ def describe(args: argparse.Namespace, content: Picture, style: Picture, weights
 
 
 def device() -> str:
-    """What computes, and with how many threads of the CPU."""
+    """What computes. On all of it hang the last bits of the pixels."""
     gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
     asked = re.fullmatch("[1-9][0-9]*", os.environ.get("TF_NUM_INTRAOP_THREADS", ""))  # TensorFlow's variable
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{', '.join(gpus) or 'CPU'}, threads: {asked[0] if asked else cores}"
+    cpuinfo = Path("/proc/cpuinfo")  # of Linux
+    cpu = re.search(r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
+    default = "1" if platform.machine() in ("x86_64", "AMD64") else "0"
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", default).lower() not in ("0", "false")
+    return (f"{', '.join([*gpus, 'CPU'])} {cpu[1] if cpu else platform.machine()}, "
+            f"oneDNN: {'on' if onednn else 'off'}, threads: {asked[0] if asked else cores}")
 
 
 def now() -> str:
@@ -1126,7 +1133,7 @@ def quoted(name) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in one line, without the file's name: the system's words, where there are some."""
+    """Why something failed, in one line, without the file's name: the system's words, if there are some."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
     # TensorFlow's begin with the operation and the path of a temporary file.
     return next((words for words in map(os.strerror, errno.errorcode) if words in text), text[:200])
