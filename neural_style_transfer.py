@@ -680,7 +680,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = deep_grey(image)
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        image = in_mode("LA", image) if image.mode == "La" else image  # from La no way leads to RGBA
+        image = image.convert("LA") if image.mode == "La" else image  # from La no way leads to RGBA
         image = in_mode("RGBA", image)
         alpha = image.getchannel("A")
     if image.mode not in ("CMYK", "LAB"):
@@ -694,9 +694,8 @@ def deep_grey(image: Image.Image) -> Image.Image:
 
     Pillow hands on what lies in a TIFF; its tags tell how many bits there are, and whether 0 is white.
     """
-    tags, white = getattr(image, "tag_v2", {}), 1
-    if image.mode != "F":
-        white = 2 ** tags.get(Tag.BitsPerSample, (16,))[0] - 1
+    tags = getattr(image, "tag_v2", {})
+    white = 1 if image.mode == "F" else 2 ** tags.get(Tag.BitsPerSample, (16,))[0] - 1
     pixels = np.asarray(image, np.float32) / np.float32(white)
     if white > 65535 or not (np.isfinite(pixels).all() and pixels.max() <= 1):
         raise ValueError("its grey levels have more than 16 bits or, if they are floats, lie beyond 1")
@@ -1151,38 +1150,38 @@ def terminal_columns() -> int:
 class Progress:
     """Where the run is: Keras' progress bar on a terminal, else a line for every twentieth of the run."""
 
-    BAR, NARROWEST = 8, 60  # columns
+    NARROWEST = 60  # columns
 
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps, self.done = start, nsteps, 0
         self.began = self.first = time.monotonic()  # first: the end of the first step, which compiles
         wide = terminal_columns() >= self.NARROWEST
-        self.bar = keras.utils.Progbar(nsteps - start, self.BAR) if wide else None
+        self.bar = keras.utils.Progbar(nsteps - start, width=8) if wide else None
 
     def update(self, row: Row) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
         self.first = time.monotonic() if self.done == 1 else self.first
-        content, style, tv, total = list(row.numbers.values())[:4]
+        losses = zip(("content", "style", "tv", "total"), row.numbers.values())
+        content, style, tv, total = (f"{name} {loss:.3e}" for name, loss in losses)
         if self.bar and (columns := terminal_columns()) < self.NARROWEST:  # the window has changed
             self.close()
             self.bar = None
         if self.bar:
             step = [f"step {row.step}"] if self.start else []  # the bar counts from the resume on
-            self.draw(columns, f"total {total:.3e}", *step, f"style {style:.3e}", f"content {content:.3e}",
-                      f"tv {tv:.3e}")
+            self.draw(columns, total, *step, style, content, tv)
         elif self.done <= 2 or left == 0 or due(row.step, max(1, self.nsteps // 20)):
             pace = (time.monotonic() - self.first) / max(1, self.done - 1)
             minutes, seconds = divmod(round(pace * left), 60)
             time_left = f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
-            say(f"step {row.step}/{self.nsteps}  total {total:.4e}  content {content:.4e}  "
-                f"style {style:.4e}  tv {tv:.4e}" + time_left * (self.done > 1))
+            say("  ".join([f"step {row.step}/{self.nsteps}", total, content, style, tv])
+                + time_left * (self.done > 1))
 
     def draw(self, columns: int, *parts: str) -> None:
         """The bar and as many of the parts as fit: what a terminal has broken into lines cannot be redrawn.
 
         They stand in the unit of Keras' seconds per step; the values that it shows have no longest form.
         """
-        room = columns - 1 - self.BAR - len(f"{self.bar.target}/{self.bar.target}  99999:59:59 1000ms/")
+        room = columns - 1 - self.bar.width - len(f"{self.bar.target}/{self.bar.target}  99999:59:59 1000ms/")
         self.bar.unit_name = "step"
         for part in parts:
             if len(self.bar.unit_name) + 2 + len(part) > room:
