@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import ROOT, picture
+from conftest import ROOT, picture, rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -569,6 +569,28 @@ def test_8_bits_are_the_nearest_grey_level(value):
     assert abs(level - 255 * min(max(value, 0), 1)) <= 0.5 + 1e-4
 
 
+# ------------------------------------------------------------------------- in a run
+
+GREY, CLEAR = RGB.convert("L"), RGB.copy()
+CLEAR.putalpha(GREY)
+PAIRS = {"grey on grey": (GREY, GREY.rotate(90)), "flat": (Image.new("RGB", (20, 20), "white"), Image.new("RGB", (16, 16), "black")),
+         "flat and the same": 2 * (Image.new("L", (16, 16), 127),), "RGBA and CMYK": (CLEAR, RGB.convert("CMYK"))}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_run_with(run, tmp_path, pair):
+    """What people try, at 50 pixels: every number is one, and the picture is there."""
+    for name, image in zip("cs", PAIRS[pair]):
+        image.save(tmp_path / f"{name}.tif")
+    status, _, err = run("--content", tmp_path / "c.tif", "--style", tmp_path / "s.tif", "--output", tmp_path / "r", "--weights",
+                         "vgg16", "--image_size", 50, "--nsteps", 3, "--optim", "--optim_max_iters", 5, "--save_every", 0)
+    assert (status, err) == (0, "")
+    table = rows(tmp_path / "r_c_s_log.txt")
+    assert table.shape == (3, 11) and np.isfinite(table).all() and (table[:, 1:5] >= 0).all()
+    final = Image.open(tmp_path / "r_c_s_final.png")
+    assert final.mode == "RGB" and max(final.size) == 50
+
+
 # ---------------------------------------------------------------------- damaged files
 
 WHOLE = {"PNG": saved(RGB, "PNG"), "palette PNG": saved(RGB.quantize(8), "PNG"), "JPEG": saved(RGB, "JPEG"),
@@ -578,7 +600,8 @@ WHOLE = {"PNG": saved(RGB, "PNG"), "palette PNG": saved(RGB.quantize(8), "PNG"),
          "16-bit TIFF": saved(Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20)), "TIFF"),
          "float TIFF": saved(Image.fromarray(np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)), "TIFF"),
          "WebP": saved(RGB, "WEBP"), "BMP": saved(RGB, "BMP"), "JPEG 2000": saved(RGB, "JPEG2000"),
-         "PNG with a profile": saved(RGB, "PNG", icc_profile=ADOBE_RGB), "ICO": saved(RGB, "ICO")}
+         "PNG with a profile": saved(RGB, "PNG", icc_profile=ADOBE_RGB), "ICO": saved(RGB, "ICO"), "AVIF": saved(RGB, "AVIF"),
+         "12-bit TIFF": tiff(np.arange(99).reshape(9, 11, 1), 12, BLACK_IS_ZERO)}
 MAGICS = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF\0\1\0\0WEBPVP8 ", b"BM",
           b"P6 4 4 255\n", b"P7\n", b"8BPS\0\1", b"\0\0\1\0", b"qoif", b"\0\0\0\x0cjP  \r\n\x87\n", b"\x0a\5\1\x08", b"icns"]
 
