@@ -18,6 +18,7 @@ pictures, output files, the log, checkpoints, the terminal, the run, the command
 import argparse
 import contextlib
 import difflib
+import errno
 import fcntl
 import functools
 import hashlib
@@ -41,7 +42,8 @@ PROGRAM = "neural_style_transfer.py"
 NOT_SET_UP = f"in {sys.executable}; use the README's .venv/bin/python, or pip install -r requirements.txt"
 try:
     import numpy as np
-    from PIL import Image, ImageCms, ImageOps
+    from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+    from PIL.ExifTags import Base as Tag
 except ImportError as error:
     sys.exit(f"{PROGRAM}: error: {error} {NOT_SET_UP}")
 
@@ -686,7 +688,13 @@ def span(first: int, last: int) -> str:
 # -------------------------------------------------------------------------------- pictures
 
 # What is read, by Pillow's names: pictures made of pixels; no format that starts another program.
-READABLE = "PNG JPEG TIFF WEBP GIF BMP DIB PPM JPEG2000 TGA ICO".split()
+READABLE = "PNG JPEG TIFF WEBP AVIF GIF BMP DIB PPM JPEG2000 TGA ICO".split()
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # large text and profiles are no fault
+# What people have that is none of these, by its first bytes.
+FOREIGN = {"HEIC": rb".{4}ftyp(he[iv]|m[is]f1(?!.{4,60}avi[fs]))",
+           "SVG": rb"\W*<(svg|\?xml|!--|!DOCTYPE svg)", "PDF": rb"%PDF-",
+           "RAW": rb".{4}ftypcrx|II\*\0.{4}CR|II(RO|RS|U\0)|FUJIFILM",
+           "video": rb".{4}(ftyp(?!avi|m[is]f1)|moov|mdat|wide)|RIFF.{4}AVI |\x1aE\xdf\xa3"}
 # What is written, with Pillow's options: without loss where the format allows.
 JPEG, WEBP = {"quality": 95, "subsampling": 0}, {"lossless": True}
 IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": WEBP, ".tif": {}, ".tiff": {}, ".bmp": {},
@@ -705,13 +713,21 @@ def read_picture(flag: str, name: str) -> Picture:
     """Read a picture of a READABLE format as upright 8-bit sRGB; raises UsageError if that fails."""
     remedy = f"give a whole PNG, JPEG, TIFF, WebP ... of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels"
     data = read_input(flag, Path(name), remedy)
+    for kind, start in FOREIGN.items():
+        if re.match(start, data, re.DOTALL):
+            raise UsageError(f"{flag}: {quoted(name)} is no readable picture (it is {kind}); "
+                             "convert it to JPEG or PNG first")
     with warnings.catch_warnings(), stderr_silenced():  # libtiff writes there
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
         try:
             with Image.open(io.BytesIO(data), formats=READABLE) as image:
-                frames = getattr(image, "n_frames", 1)
+                # A phone's MPO has a preview, depths or a gain map behind the photograph.
+                frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
                 image.seek(0)
+                check_tags(getattr(image, "tag_v2", {}))
                 rgb = to_rgb(image)
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
             why = reason(error).partition(" <_io")[0]
             raise UsageError(f"{flag}: {quoted(name)} is no readable picture ({why}); {remedy}") from None
@@ -725,9 +741,22 @@ def read_input(flag: str, path: Path, remedy: str) -> bytes:
     try:
         if path.exists() and not path.is_file():  # reading a pipe may never end
             raise OSError("it is a folder, a pipe or a device")
+        if path.stat().st_size > 2e9:
+            raise OSError("it is larger than 2 GB")
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{flag}: cannot read {quoted(path)}: {reason(error)}; {remedy}") from None
+
+
+def check_tags(tags) -> None:
+    """Raise ValueError where Pillow would read a TIFF as what it is not. tags: of its first picture."""
+    formats = tags.get(Tag.SampleFormat, ())
+    if tags.get(Tag.NewSubfileType, 0) & 1:
+        raise ValueError("it begins with a preview, as RAW does: convert it to JPEG or PNG first")
+    if 2 in formats:
+        raise ValueError("its numbers are signed: what is white?")
+    if 3 in formats and tags.prefix == b"MM" and tags[Tag.Compression] != 1:
+        raise ValueError("its floats are big-endian and compressed")  # Pillow leaves them the wrong way round
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -735,35 +764,59 @@ def to_rgb(image: Image.Image) -> Image.Image:
     icc_profile = image.info.get("icc_profile")
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     alpha = None
-    if image.mode[0] in "IF":  # grey of 16 bits, or float in [0, 1]: Pillow's convert() would clip it at 255
-        pixels, clear = np.asarray(image), image.info.get("transparency")
-        alpha = None if clear is None else Image.fromarray(np.where(pixels == clear, 0, 255).astype(np.uint8))
-        pixels = pixels / (65535 if image.mode[0] == "I" else 1)
-        if not (np.isfinite(pixels).all() and pixels.max() <= 1):
-            raise ValueError("its grey levels go beyond 65535, or 1 if they are floating-point")
-        image = Image.fromarray(to_8_bits(pixels))
+    if image.mode[0] in "IF":
+        clear = image.info.get("transparency")
+        alpha = None if clear is None else Image.fromarray(np.asarray(image) != clear)
+        image = deep_grey(image)
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = image.convert("LA") if image.mode == "La" else image  # from La no way leads to RGBA
+        image = in_mode("RGBA", image)
         alpha = image.getchannel("A")
     if image.mode not in ("CMYK", "LAB"):
-        image = image.convert("L" if grey else "RGB")  # what profiles are made for: no alpha, palette, YCbCr
+        image = in_mode("L" if grey else "RGB", image)  # what profiles are made for: no alpha, palette, YCbCr
     rgb = to_srgb(image, icc_profile)
     return rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
 
 
+def deep_grey(image: Image.Image) -> Image.Image:
+    """8 bits of grey of 9 to 16 bits, or of floats in [0, 1], which Pillow's convert() would clip at 255.
+
+    Pillow hands on what lies in a TIFF; its tags tell how many bits there are, and whether 0 is white.
+    """
+    tags = getattr(image, "tag_v2", {})
+    white = 1 if image.mode == "F" else 2 ** tags.get(Tag.BitsPerSample, (16,))[0] - 1
+    pixels = np.asarray(image, np.float32) / np.float32(white)
+    if white > 65535 or not (np.isfinite(pixels).all() and pixels.max() <= 1):
+        raise ValueError("its grey levels have more than 16 bits or, if they are floats, lie beyond 1")
+    grey = Image.fromarray(to_8_bits(pixels))
+    return ImageOps.invert(grey) if tags.get(Tag.PhotometricInterpretation) == 0 else grey
+
+
+def in_mode(mode: str, image: Image.Image) -> Image.Image:
+    """The image in one of Pillow's modes; Image.convert would copy the pixels of one that is."""
+    return image if image.mode == mode else image.convert(mode)
+
+
 def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
-    """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits."""
-    plain = image.convert("RGB")
+    """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits.
+
+    sRGB's own profile counts as none: the colour library would move a grey level here and there. It is
+    known by what it does to a lattice of colours, which is a thousandth of a photograph's work.
+    """
     try:
         own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b"")), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+        transform = ImageCms.buildTransform(own, srgb, image.mode, "RGB")
+        lattice = 15 * np.indices((18, 18, 18), np.uint8).reshape(3, 1, -1).transpose(1, 2, 0)
+        lattice = Image.fromarray(lattice).convert(image.mode)
+        moved = np.subtract(ImageCms.applyTransform(lattice, transform), lattice.convert("RGB"), dtype=int)
+        if np.abs(moved).max() > 1:
+            return ImageCms.applyTransform(image, transform, inPlace=image.mode == "RGB") or image
     except (OSError, ValueError, ImageCms.PyCMSError):  # there is none, it is broken or of other colours
-        return plain
-    # The colour library moves even sRGB by a grey level here and there.
-    return plain if np.abs(np.subtract(converted, plain, dtype=int)).max() <= 1 else converted
+        pass
+    return in_mode("RGB", image)
 
 
 def fit(flag: str, picture: Picture, image_size: int) -> np.ndarray:
@@ -955,11 +1008,16 @@ def describe(args: argparse.Namespace, content: Picture, style: Picture, weights
 
 
 def device() -> str:
-    """What computes, and with how many threads of the CPU."""
+    """What computes. On all of it hang the last bits of the pixels."""
     gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
     asked = re.fullmatch("[1-9][0-9]*", os.environ.get("TF_NUM_INTRAOP_THREADS", ""))  # TensorFlow's variable
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{', '.join(gpus) or 'CPU'}, threads: {asked[0] if asked else cores}"
+    cpuinfo = Path("/proc/cpuinfo")  # of Linux
+    cpu = re.search(r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
+    default = "1" if platform.machine() in ("x86_64", "AMD64") else "0"
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", default).lower() not in ("0", "false")
+    return (f"{', '.join([*gpus, 'CPU'])} {cpu[1] if cpu else platform.machine()}, "
+            f"oneDNN: {'on' if onednn else 'off'}, threads: {asked[0] if asked else cores}")
 
 
 def now() -> str:
@@ -1129,35 +1187,63 @@ def quoted(name) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in one line, without the file's name."""
+    """Why something failed, in one line, without the file's name: the system's words, if there are some."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
-    return "no space left on the device" if "No space left on device" in text else text[:200]
+    # TensorFlow's begin with the operation and the path of a temporary file.
+    return next((words for words in map(os.strerror, errno.errorcode) if words in text), text[:200])
+
+
+def terminal_columns() -> int:
+    """The width of the terminal that stdout is; 0 where it is none, or one that cannot show Keras' bar."""
+    with contextlib.suppress(OSError, UnicodeError):
+        "\N{BOX DRAWINGS HEAVY HORIZONTAL}".encode(sys.stdout.encoding)
+        if os.environ.get("TERM") != "dumb":
+            return os.get_terminal_size(sys.stdout.fileno()).columns
+    return 0
 
 
 class Progress:
     """Where the run is: Keras' progress bar on a terminal, else a line for every twentieth of the run."""
 
+    NARROWEST = 60  # columns
+
     def __init__(self, start: int, nsteps: int):
-        self.start, self.nsteps, self.done, self.bar = start, nsteps, 0, None
+        self.start, self.nsteps, self.done = start, nsteps, 0
         self.began = self.first = time.monotonic()  # first: the end of the first step, which compiles
-        if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-            say(f"Steps {start + 1} to {nsteps}; losses in millions.")
-            self.bar = keras.utils.Progbar(nsteps - start, 10, stateful_metrics=("step", "total", "style"))
+        wide = terminal_columns() >= self.NARROWEST
+        self.bar = keras.utils.Progbar(nsteps - start, width=8) if wide else None
 
     def update(self, row: Row) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
         self.first = time.monotonic() if self.done == 1 else self.first
-        content, style, tv, total = list(row.numbers.values())[:4]
+        losses = zip(("content", "style", "tv", "total"), row.numbers.values())
+        content, style, tv, total = (f"{name} {loss:.3e}" for name, loss in losses)
+        if self.bar and (columns := terminal_columns()) < self.NARROWEST:  # the window has changed
+            self.close()
+            self.bar = None
         if self.bar:
-            step = [("step", row.step)] if self.start else []  # the bar counts from the resume on
-            with contextlib.suppress(OSError):
-                self.bar.update(self.done, step + [("total", total / 1e6), ("style", style / 1e6)])
+            step = [f"step {row.step}"] if self.start else []  # the bar counts from the resume on
+            self.draw(columns, total, *step, style, content, tv)
         elif self.done <= 2 or left == 0 or due(row.step, max(1, self.nsteps // 20)):
             pace = (time.monotonic() - self.first) / max(1, self.done - 1)
             minutes, seconds = divmod(round(pace * left), 60)
             time_left = f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
-            say(f"step {row.step}/{self.nsteps}  total {total:.4e}  content {content:.4e}  "
-                f"style {style:.4e}  tv {tv:.4e}" + time_left * (self.done > 1))
+            say("  ".join([f"step {row.step}/{self.nsteps}", total, content, style, tv])
+                + time_left * (self.done > 1))
+
+    def draw(self, columns: int, *parts: str) -> None:
+        """The bar and as many of the parts as fit: what a terminal has broken into lines cannot be redrawn.
+
+        They stand in the unit of Keras' seconds per step; the values that it shows have no longest form.
+        """
+        room = columns - 1 - self.bar.width - len(f"{self.bar.target}/{self.bar.target}  99999:59:59 1000ms/")
+        self.bar.unit_name = "step"
+        for part in parts:
+            if len(self.bar.unit_name) + 2 + len(part) > room:
+                break
+            self.bar.unit_name += f"  {part}"
+        with contextlib.suppress(OSError):
+            self.bar.update(self.done)
 
     def timing(self) -> str:
         elapsed = time.monotonic() - self.began
@@ -1227,6 +1313,7 @@ def start_tensorflow() -> None:
 # --------------------------------------------------------------------------------- the run
 
 BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500, "optim": 3900}  # held by a step on a CPU (measured)
+BYTES = 700_000_000  # held by TensorFlow besides
 
 
 def run(args: argparse.Namespace, stop: Stop) -> int:
@@ -1264,9 +1351,22 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
                     save_image(path, pixels)
             rows = optimise(step, state, state.curvature if args.optim else None, state.step, args.nsteps)
             return transfer(args, files, rows, state, log, stop)
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            raise RunError(f"out of memory at --image_size {args.image_size}; try a smaller one: "
-                           "half of it takes a quarter of the memory") from None
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError(reason(error)) from None
+
+
+def memory_limit(root: str = "/") -> int:
+    """Bytes of memory that there are: the machine's, or fewer in a container or another control group."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    groups = Path(root, "proc/self/cgroup")
+    for line in groups.read_text().splitlines() if groups.exists() else []:
+        _, controller, name = line.split(":", 2)  # version 2 names no controller
+        group = Path(root, "sys/fs/cgroup", controller, name.lstrip("/"))
+        for folder in (group, *group.parents):
+            for file in "memory.max", "memory.limit_in_bytes":
+                with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
+                    limits.append(int((folder / file).read_text()))
+    return min(limits)
 
 
 def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> Callable:
@@ -1274,10 +1374,9 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 
     Raises MemoryError if it cannot fit: on a CPU the system would kill the process without a word.
     """
-    needed = x_c.size // 3 * BYTES_PER_PIXEL["optim" if args.optim else args.precision]
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > memory and not tf.config.list_physical_devices("GPU"):
-        raise MemoryError
+    needed = BYTES + x_c.size // 3 * BYTES_PER_PIXEL["optim" if args.optim else args.precision]
+    if needed > (limit := memory_limit()) and not tf.config.list_physical_devices("GPU"):
+        raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB, and there are {limit / 1e9:.1f}")
     objective = exact = make_objective(vgg_features(weights, args.precision), x_c, x_s, args)
     if args.optim:
         if args.precision != "float32":  # second derivatives need all the digits
@@ -1469,6 +1568,9 @@ def main(words: Optional[list] = None, stop: Optional[Stop] = None) -> int:
         return 2 if isinstance(error, UsageError) else 1
     except ImportError as error:
         complain(f"error: {error} {NOT_SET_UP}")
+        return 1
+    except MemoryError as error:
+        complain(f"error: out of memory ({reason(error)}); try a smaller --image_size or smaller pictures")
         return 1
     except OSError as error:  # of moving and reading files; those that are written have a word of their own
         complain(f"error: {quoted(error.filename or 'a file')}: {reason(error)}")

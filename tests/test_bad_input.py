@@ -6,6 +6,7 @@
 import ctypes
 import os
 import re
+import resource
 import shlex
 import subprocess
 import sys
@@ -50,6 +51,8 @@ BAD = [
     ("TIFF of ten channels", "--content channels.tif", r"--content: 'channels\.tif' is no readable picture \("),
     ("decompression bomb", "--content bomb.png",
      r"--content: 'bomb\.png' is no readable picture \(.* of at most [\d,]+ pixels"),
+    ("larger than memory", "--content huge.png", r"--content: cannot read 'huge\.png': it is larger than 2 GB"),
+    ("weights larger than memory", "--weights huge.png", r"--weights: cannot read 'huge\.png': it is larger than 2 GB"),
     ("no permission", "--content locked/c.png", r"--content: cannot read 'locked/c\.png': Permission denied"),
     ("FIFO", "--content fifo", r"--content: cannot read 'fifo': it is a folder, a pipe"),
     ("device", "--content /dev/zero", r"--content: cannot read '/dev/zero': it is a folder, a pipe or a device"),
@@ -166,6 +169,8 @@ def set_up_pictures(work: Path) -> None:
     (work / "bomb.png").write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
     for name in "picture.eps", "postscript.png":
         picture(80, 64, seed=1).save(work / name, "EPS")
+    (work / "huge.png").touch()
+    os.truncate(work / "huge.png", 10 << 30)  # a hole
     os.mkfifo(work / "fifo")
     (work / "loop").symlink_to("loop2")
     (work / "loop2").symlink_to("loop")
@@ -319,6 +324,59 @@ def test_error_without_stderr_does_not_go_to_stdout(work):
     words = ["bash", "-c", 'exec "$@" 2>&-', "bash", sys.executable, script.__file__, *GOOD, "--content", "nix"]
     result = subprocess.run(words, cwd=work, stdout=subprocess.PIPE)
     assert (result.returncode, result.stdout) == (2, b"")
+
+
+# -------------------------------------------------------------------------------- memory
+
+
+def test_a_picture_that_does_not_fit_into_memory(work, tmp_path):
+    """It is not the picture's fault, and one line says so."""
+    Image.new("L", (13_000, 13_000)).save(tmp_path / "large.png")  # 0.2 MB, and 0.7 GB in colours
+    words = [*GOOD, "--content", tmp_path / "large.png"]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20))
+    result = command(*words, cwd=work, preexec_fn=limit, env={"OPENBLAS_NUM_THREADS": "1"})
+    said = r"neural_style_transfer\.py: error: out of memory.*; try a smaller --image_size or smaller pictures\n"
+    assert (result.returncode, result.stdout) == (1, "") and re.fullmatch(said, result.stderr), result.stderr
+
+
+GROUPS = {  # /proc/self/cgroup, and the folders below /sys/fs/cgroup with their file and what is in it
+    "none": ("", {}),
+    "version 2, in a container": ("0::/\n", {"memory.max": "3000000000\n"}),
+    "version 2, none": ("0::/user.slice\n", {"user.slice/memory.max": "max\n"}),
+    "version 2, in a group": ("0::/user.slice/job\n", {"user.slice/job/memory.max": "max\n", "user.slice/memory.max": "3000000000\n"}),
+    "version 2, of another group": ("0::/user.slice/job\n", {"user.slice/other/memory.max": "3000000000\n"}),
+    "version 1, in a container": ("9:cpu:/\n4:memory:/docker/0a1b\n", {"memory/memory.limit_in_bytes": "3000000000\n"}),
+    "version 1, in a group": ("4:memory:/slurm/job_7\n0::/\n", {"memory/slurm/job_7/memory.limit_in_bytes": "3000000000\n",
+                                                              "memory/memory.limit_in_bytes": "9223372036854771712\n"}),
+    "version 1, none": ("4:memory:/\n0::/\n", {"memory/memory.limit_in_bytes": "9223372036854771712\n"})}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_memory_of_containers_counts(tmp_path, case):
+    groups, files = GROUPS[case]
+    for name, text in {"proc/self/cgroup": groups, **{f"sys/fs/cgroup/{name}": text for name, text in files.items()}}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limited = "3000000000" in "".join(files.values()) and "another" not in case
+    assert script.memory_limit(tmp_path) == min(machine, 3_000_000_000 if limited else machine)
+
+
+def test_memory_without_control_groups(tmp_path):
+    assert script.memory_limit(tmp_path) == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("more", [[], ["--optim"]])
+def test_a_step_that_does_not_fit_into_memory(flags, tmp_path, run, monkeypatch, more):
+    """What TensorFlow itself takes counts for small images, too."""
+    monkeypatch.setattr(script, "memory_limit", lambda: 600_000_000)
+    status, _, err = run(*flags("--nsteps", 1, "--save_every", 0, *more))
+    said = (r"neural_style_transfer\.py: error: out of memory \(a step takes about 0\.7 GB, and there are 0\.6\); "
+            r"try a smaller --image_size or smaller pictures\n")
+    assert status == 1 and re.fullmatch(said, err), err
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(script, "memory_limit", lambda: 1_000_000_000)
+    assert run(*flags("--nsteps", 1, "--save_every", 0, *more))[0] == 0
 
 
 # ------------------------------------------------------------------------------- numbers

@@ -106,3 +106,16 @@ def test_no_streams_and_a_home_that_cannot_be_written(plain, inputs, tmp_path):
     result = through_bash("run <&- >&- 2>&-", inputs, tmp_path, {"HOME": home}, unset=("KERAS_HOME",))
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert outcome(tmp_path) == outcome(plain[0])
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/cpuinfo"), reason="Linux tells")
+def test_what_the_last_bits_hang_on_is_in_the_header(plain, nst, monkeypatch):
+    from tensorflow.python.util import _pywrap_util_port as port
+
+    [line] = re.findall("^# Device: (.*)$", (plain[0] / OUTPUT.parent / "r_c_s_log.txt").read_text(), re.MULTILINE)
+    models = {line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().split("\n") if line.startswith("model name")}
+    assert not models or re.search("CPU (.*?), oneDNN: ", line)[1] in models
+    assert f", oneDNN: {'on' if port.IsMklEnabled() else 'off'}, " in line
+    for value, state in ("0", "off"), ("false", "off"), ("False", "off"), ("1", "on"), ("TRUE", "on"):
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
+        assert f", oneDNN: {state}, " in nst.device()

@@ -6,11 +6,13 @@ What is expected is computed here in float64 from the definition of each format.
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
 import pytest
-from conftest import picture
+from conftest import ROOT, picture, rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -69,6 +71,35 @@ def png(width: int, height: int, depth: int, colour_type: int, rows: bytes, *chu
         chunk(*c) for c in ((b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")))
 
 
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # TIFF 6.0, SampleFormat
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB_COLOURS = 0, 1, 2  # PhotometricInterpretation
+
+
+def tiff(samples, bits: int, photometric: int, sample_format: int = UNSIGNED, order: str = "<", deflate: bool = False,
+         extra: tuple = (), more: tuple = ()) -> bytes:
+    """A TIFF of samples (height, width, channels), byte by byte, for what Pillow does not write."""
+    height, width, channels = samples.shape
+    kind = f"{order}{'f' if sample_format == FLOAT else 'i' if sample_format == SIGNED else 'u'}{bits // 8}"
+    if bits in (8, 16, 32, 64):
+        data = samples.astype(kind).tobytes()
+    else:  # the highest bit first, and every row in whole bytes
+        digits = samples.astype(int).reshape(height, -1, 1) >> np.arange(bits)[::-1] & 1
+        data = np.packbits(digits.reshape(height, -1).astype(np.uint8), axis=1).tobytes()
+    data = zlib.compress(data) if deflate else data
+    tags = [(256, "I", [width]), (257, "I", [height]), (258, "H", channels * [bits]), (259, "H", [8 if deflate else 1]),
+            (262, "H", [photometric]), (273, "I", [8]), (277, "H", [channels]), (278, "I", [height]), (279, "I", [len(data)]),
+            (339, "H", channels * [sample_format]), *([(338, "H", extra)] if extra else []), *more]
+    data += bytes(len(data) % 2)
+    directory, values = struct.pack(order + "H", len(tags)), b""
+    for tag, code, numbers in sorted(tags):
+        value = struct.pack(f"{order}{len(numbers)}{code}", *numbers).ljust(4, b"\0")
+        if len(value) > 4:
+            values, value = values + value, struct.pack(order + "I", 8 + len(data) + 2 + 12 * len(tags) + 4 + len(values))
+        directory += struct.pack(order + "HHI", tag, 3 if code == "H" else 4, len(numbers)) + value
+    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(data))
+    return header + data + directory + bytes(4) + values
+
+
 # --------------------------------------------------------------------------------- modes
 
 
@@ -76,6 +107,43 @@ def png(width: int, height: int, depth: int, colour_type: int, rows: bytes, *chu
                                                    ("WEBP", {"lossless": True}), ("JPEG2000", {"irreversible": False})])
 def test_rgb_is_read_bit_for_bit(read, image_format, options):
     assert (read(RGB, image_format, **options) == np.asarray(RGB)).all()
+
+
+def test_avif(read):
+    assert close(read(RGB, "AVIF", quality=100, subsampling="4:4:4"), np.asarray(RGB), 4)
+    alpha = np.full((18, 24), 100, np.uint8)
+    image = Image.fromarray(np.dstack([RGB, alpha]))
+    assert close(read(image, "AVIF", quality=100, subsampling="4:4:4"), over_white(np.asarray(RGB), alpha), 4)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert close(read(RGB, "AVIF", quality=100, subsampling="4:4:4", exif=exif), np.rot90(np.asarray(RGB, int), -1), 4)
+    # The same box of a file of its family, in which the name of the format does not come first.
+    data = saved(RGB, "AVIF", quality=100, subsampling="4:4:4")
+    assert data[8:12] == b"avif" and b"mif1" in data[16:28]
+    assert close(read(data[:8] + b"mif1" + data[12:]), np.asarray(RGB), 4)
+
+
+def ftyp(brand: bytes, *others) -> bytes:
+    """How HEIC and MP4 begin (ISO 14496-12): a box with the names of formats."""
+    box = b"ftyp" + brand + bytes(4) + brand + b"".join(others)
+    return struct.pack(">I", 4 + len(box)) + box + b"\0\0\0\x08free"
+
+
+# What people have that is no picture to Pillow.
+OTHER_KINDS = [
+    ("HEIC", ftyp(b"heic", b"mif1")), ("HEIC", ftyp(b"heix")), ("HEIC", ftyp(b"mif1", b"heic")), ("HEIC", ftyp(b"msf1", b"hevc")),
+    ("SVG", b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>'), ("SVG", b'\xef\xbb\xbf<?xml version="1.0"?>\n<svg/>'),
+    ("SVG", b"\n <!-- drawn --><svg/>"), ("SVG", b"<!DOCTYPE svg PUBLIC ''><svg/>"), ("PDF", b"%PDF-1.7\n%"),
+    ("RAW", b"II*\0\x10\0\0\0CR\2\0"), ("RAW", ftyp(b"crx ", b"isom")), ("RAW", b"FUJIFILMCCD-RAW 0201"), ("RAW", b"IIRO\x08\0\0\0"),
+    ("RAW", b"IIU\0\x18\0\0\0"), ("RAW", tiff(np.zeros((16, 16, 3)), 8, RGB_COLOURS, more=[(254, "I", [1])])),
+    ("video", ftyp(b"isom", b"mp42")), ("video", ftyp(b"qt  ")), ("video", b"\0\0\0\x08wide\0\0\0\x10mdat"),
+    ("video", b"\x1aE\xdf\xa3\x01\0\0\0"), ("video", b"RIFF\x10\0\0\0AVI LIST")]
+
+
+@pytest.mark.parametrize("kind, data", OTHER_KINDS, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_is_no_picture_to_pillow_is_named(read, kind, data):
+    with pytest.raises(UsageError, match=rf"^--content: .*\bis no readable picture \(.*\b{kind}\b.*convert it to JPEG or PNG first"):
+        read(data + bytes(64))
 
 
 def test_alpha_is_laid_over_white(read):
@@ -130,24 +198,68 @@ def test_16_bit_grey_is_scaled_and_not_clipped(read):
     assert (read(big_endian, "TIFF") == exact[..., np.newaxis]).all()
 
 
-@pytest.mark.parametrize("brightest, white, kind", [
-    (65535, 65535, np.int32), (300, 65535, np.int32), (2**31 - 1, 2**31 - 1, np.int32), (70000, 2**31 - 1, np.int32),
-    (1, 1, np.float32), (0.25, 1, np.float32), (255, 255, np.float32), (65535, 65535, np.float32),
-    (1e6, 2**31 - 1, np.float32)])
-def test_32_bit_grey_tiff(read, brightest, white, kind):
-    values = (np.linspace(-0.1, 1, 200).reshape(10, 20) * brightest).astype(kind)
+@pytest.mark.parametrize("brightest", [1, 0.25, 1.001, 255, 65535, 1e6])
+def test_float_grey_tiff(read, brightest):
+    values = (np.linspace(-0.1, 1, 200).reshape(10, 20) * brightest).astype(np.float32)
     try:
         pixels = read(Image.fromarray(values), "TIFF")
     except UsageError:
-        assert brightest > (65535 if kind is np.int32 else 1), "what is in the usual range must be read"
+        assert brightest > 1, "what is in the usual range must be read"
     else:
-        assert (pixels == levels(values.astype(np.float64) / white)[..., np.newaxis]).all(), "nothing may be clipped"
+        assert (pixels == levels(values.astype(np.float64))[..., np.newaxis]).all(), "nothing may be clipped"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 def test_pixels_that_are_no_grey_levels_are_refused(read, value):
     with pytest.raises(UsageError, match="--content: .*is no readable picture"):
         read(Image.fromarray(np.array([[0.5, value]], np.float32)), "TIFF")
+
+
+@pytest.mark.parametrize("deflate", [False, True], ids=["plain", "deflate"])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("photometric", [WHITE_IS_ZERO, BLACK_IS_ZERO])
+@pytest.mark.parametrize("sample_format, bits", [*((UNSIGNED, bits) for bits in (1, 2, 4, 8, 10, 12, 14, 16, 24, 32)),
+                                                 (SIGNED, 8), (SIGNED, 16), (SIGNED, 32), (FLOAT, 16), (FLOAT, 32), (FLOAT, 64)])
+def test_grey_tiff_is_read_right_or_refused(read, sample_format, bits, photometric, order, deflate):
+    """Of any depth and kind of numbers: a ramp from black to white that starts anew in every row."""
+    white = 1 if sample_format == FLOAT else 2 ** (bits - (sample_format == SIGNED)) - 1
+    light = np.linspace(0, 1, 33)[np.newaxis, :, np.newaxis] + np.zeros((5, 1, 1))
+    samples = light * white if photometric == BLACK_IS_ZERO else (1 - light) * white
+    samples = samples if sample_format == FLOAT else np.floor(samples)
+    light = samples / white if photometric == BLACK_IS_ZERO else 1 - samples / white
+    try:
+        pixels = read(tiff(samples, bits, photometric, sample_format, order, deflate))
+    except UsageError:
+        usual = {(UNSIGNED, 16, WHITE_IS_ZERO), (UNSIGNED, 16, BLACK_IS_ZERO), (UNSIGNED, 12, BLACK_IS_ZERO),
+                 (FLOAT, 32, WHITE_IS_ZERO), (FLOAT, 32, BLACK_IS_ZERO)}
+        assert sample_format == SIGNED or bits > 8 and (order == ">" or (sample_format, bits, photometric) not in usual)
+    else:
+        assert close(pixels, levels(light * np.ones(3)))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int16, np.int8])
+@pytest.mark.parametrize("brightest", [1, 100])
+def test_signed_numbers_have_no_white_and_are_refused(read, kind, brightest):
+    samples = np.linspace(-0.1, 1, 33).reshape(3, 11, 1) * brightest
+    with pytest.raises(UsageError, match="is no readable picture .*signed"):
+        read(tiff(samples, np.dtype(kind).itemsize * 8, BLACK_IS_ZERO, SIGNED))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("photometric", [BLACK_IS_ZERO, RGB_COLOURS])
+@pytest.mark.parametrize("extra", [0, 1, 2], ids=["no alpha", "premultiplied", "alpha"])
+def test_extra_sample_of_a_tiff(read, extra, photometric, bits):
+    rng, white = np.random.default_rng(8), 2**bits - 1
+    alpha = rng.integers(0, 256, (6, 7, 1)) / 255
+    light = np.round(rng.random((6, 7, 1 if photometric == BLACK_IS_ZERO else 3)) * 255) / 255
+    stored = np.rint(np.concatenate([light * (alpha if extra == 1 else 1), alpha], -1) * white)
+    opacity = 1 if extra == 0 else alpha
+    try:
+        pixels = read(tiff(stored, bits, photometric, extra=(extra,)))
+    except UsageError:
+        assert photometric == BLACK_IS_ZERO and bits == 16
+    else:
+        assert close(pixels, levels(opacity * light * np.ones(3) + 1 - opacity), 2)
 
 
 def test_cmyk(read):
@@ -222,12 +334,16 @@ def test_broken_exif_is_ignored(read, image_format, options):
 # ----------------------------------------------------------------------- colour profiles
 
 
-def profile(space: bytes, gamma: float, to_XYZ=None, name: str = "test") -> bytes:
-    """An ICC 2.4 display profile of "RGB " with the primaries in to_XYZ's columns, or of "GRAY"."""
+def profile(space: bytes, gamma: float, to_XYZ=None, name: str = "test", table=()) -> bytes:
+    """An ICC 2.4 display profile of "RGB " with the primaries in to_XYZ's columns, or of "GRAY".
+
+    table: in place of gamma, the light of equally spaced levels, in [0, 1].
+    """
     def fixed(values) -> bytes:
         return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
-    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
+    entries = [round(light * 65535) for light in table] or [round(gamma * 256)]
+    curve = b"curv" + struct.pack(f">II{len(entries)}H", 0, len(entries), *entries)
     tags = {b"desc": b"desc" + struct.pack(">II", 0, len(name) + 1) + name.encode() + bytes(1 + 11 + 67),
             b"cprt": b"text\0\0\0\0none\0", b"wtpt": b"XYZ \0\0\0\0" + fixed(D50)}
     if space == b"GRAY":
@@ -297,16 +413,87 @@ def test_broken_profile_is_ignored(read, broken):
     assert (read(RGB, icc_profile=broken) == np.asarray(RGB)).all()
 
 
-def test_srgb_profile_leaves_the_pixels_bit_for_bit(read):
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    every_level = np.random.default_rng(6).permutation(np.arange(768) % 256).reshape(16, 16, 3).astype(np.uint8)
-    assert (read(Image.fromarray(every_level), icc_profile=srgb) == every_level).all()
+def srgb_light(entries: int) -> np.ndarray:
+    """The light, in [0, 1], of equally spaced levels."""
+    level = np.linspace(0, 1, entries)
+    return np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("srgb", [ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+                                  profile(b"RGB ", 0, SRGB_TO_XYZ, table=srgb_light(1024))], ids=["Pillow's", "table"])
+def test_srgb_profile_leaves_the_pixels_bit_for_bit(read, srgb):
+    colours = np.random.default_rng(6).integers(0, 256, (200, 200, 3), np.uint8)  # the library would move 40 of them
+    assert (read(Image.fromarray(colours), icc_profile=srgb) == colours).all()
+
+
+@pytest.mark.parametrize("first, last", [(20, 60), (100, 130), (230, 255)])
+def test_profile_that_moves_a_few_levels_only(read, first, last):
+    """As sRGB's does not, whichever they are."""
+    level, light = np.arange(256), srgb_light(256)
+    light[first:last + 1] = (light[first] + light[last]) / 2
+    found = read(Image.fromarray(level.reshape(16, 16).astype(np.uint8)).convert("RGB"),
+                 icc_profile=profile(b"RGB ", 0, SRGB_TO_XYZ, table=light))
+    expected = srgb_levels(light[:, np.newaxis] @ np.ones((1, 3)) @ SRGB_TO_XYZ.T).reshape(16, 16, 3)
+    assert np.abs(expected[..., 0].ravel() - level).max() > 5 and close(found, expected, 2)
 
 
 def test_linear_profile_is_not_taken_for_srgb_by_its_name(read):
     """GIMP and darktable call theirs so."""
     linear = profile(b"RGB ", 1.0, SRGB_TO_XYZ, "Linear sRGB")
     assert close(read(RGB, icc_profile=linear), srgb_levels(np.asarray(RGB) / 255 @ SRGB_TO_XYZ.T), 2)
+
+
+# ------------------------------------------------------------------------------- memory
+
+PEAK = """import sys
+from pathlib import Path
+import numpy as np
+from neural_style_transfer import read_picture
+np.add(np.float32(1), np.float32(1))
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+before = peak()
+size = read_picture("--content", sys.argv[1]).image.size
+print((peak() - before) * 1024 / (size[0] * size[1]))
+"""
+
+
+@pytest.fixture
+def peak(tmp_path):
+    """Bytes a pixel that reading a picture takes at its height, in a process of its own."""
+    def peak(data: bytes) -> float:
+        (tmp_path / "picture").write_bytes(data)
+        done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path / "picture")], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return float(done.stdout)
+    return peak
+
+
+LARGE = Image.linear_gradient("L").resize((3000, 2000))  # small as a file, and large enough to drown the interpreter's own
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the kernel does not tell")
+def test_a_profile_at_most_doubles_the_memory(peak):
+    without = peak(saved(LARGE.convert("RGB"), "JPEG"))
+    assert 3 < without < peak(saved(LARGE.convert("RGB"), "JPEG", icc_profile=ADOBE_RGB)) + 1 < 2 * without
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the kernel does not tell")
+@pytest.mark.parametrize("data", [
+    lambda: saved(LARGE.convert("RGB"), "JPEG", icc_profile=ADOBE_RGB, exif=turned()),
+    lambda: saved(Image.merge("RGBA", 4 * [LARGE]), "PNG", icc_profile=ADOBE_RGB),
+    lambda: saved(LARGE.convert("CMYK"), "TIFF"), lambda: saved(LARGE, "PNG", icc_profile=profile(b"GRAY", 1.8)),
+    lambda: saved(Image.fromarray(np.asarray(LARGE, np.uint16) * 257), "PNG"),
+    lambda: saved(Image.fromarray(np.asarray(LARGE, np.float32) / 255), "TIFF")],
+    ids=["JPEG, turned", "RGBA", "CMYK", "grey profile", "16 bits", "float"])
+def test_the_largest_picture_takes_less_than_4_GB(peak, data):
+    assert peak(data()) * 2 * Image.MAX_IMAGE_PIXELS < 4e9
 
 
 # ------------------------------------------------------------------------------ frames
@@ -321,6 +508,15 @@ def test_first_frame(tmp_path, capfd, image_format, options):
     assert (np.asarray(read_picture("--style", str(path)).image) == colours[0]).all()
     said = capfd.readouterr().err
     assert said.count("\n") == 1 and "warning: --style: " in said and "has 3 frames; the first is used" in said
+
+
+def test_a_phone_s_second_picture_is_no_frame(tmp_path, capfd):
+    """A preview, depths or a gain map, in a JPEG of several pictures (MPO)."""
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(saved(RGB, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 6))], quality=100, subsampling=0))
+    assert Image.open(path).n_frames == 2
+    assert close(np.asarray(read_picture("--style", str(path)).image, int), np.asarray(RGB), 4)
+    assert capfd.readouterr().err == ""
 
 
 # ---------------------------------------------------------------------- size and arrays
@@ -373,6 +569,28 @@ def test_8_bits_are_the_nearest_grey_level(value):
     assert abs(level - 255 * min(max(value, 0), 1)) <= 0.5 + 1e-4
 
 
+# ------------------------------------------------------------------------- in a run
+
+GREY, CLEAR = RGB.convert("L"), RGB.copy()
+CLEAR.putalpha(GREY)
+PAIRS = {"grey on grey": (GREY, GREY.rotate(90)), "flat": (Image.new("RGB", (20, 20), "white"), Image.new("RGB", (16, 16), "black")),
+         "flat and the same": 2 * (Image.new("L", (16, 16), 127),), "RGBA and CMYK": (CLEAR, RGB.convert("CMYK"))}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_run_with(run, tmp_path, pair):
+    """What people try, at 50 pixels: every number is one, and the picture is there."""
+    for name, image in zip("cs", PAIRS[pair]):
+        image.save(tmp_path / f"{name}.tif")
+    status, _, err = run("--content", tmp_path / "c.tif", "--style", tmp_path / "s.tif", "--output", tmp_path / "r", "--weights",
+                         "vgg16", "--image_size", 50, "--nsteps", 3, "--optim", "--optim_max_iters", 5, "--save_every", 0)
+    assert (status, err) == (0, "")
+    table = rows(tmp_path / "r_c_s_log.txt")
+    assert table.shape == (3, 11) and np.isfinite(table).all() and (table[:, 1:5] >= 0).all()
+    final = Image.open(tmp_path / "r_c_s_final.png")
+    assert final.mode == "RGB" and max(final.size) == 50
+
+
 # ---------------------------------------------------------------------- damaged files
 
 WHOLE = {"PNG": saved(RGB, "PNG"), "palette PNG": saved(RGB.quantize(8), "PNG"), "JPEG": saved(RGB, "JPEG"),
@@ -382,7 +600,8 @@ WHOLE = {"PNG": saved(RGB, "PNG"), "palette PNG": saved(RGB.quantize(8), "PNG"),
          "16-bit TIFF": saved(Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20)), "TIFF"),
          "float TIFF": saved(Image.fromarray(np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)), "TIFF"),
          "WebP": saved(RGB, "WEBP"), "BMP": saved(RGB, "BMP"), "JPEG 2000": saved(RGB, "JPEG2000"),
-         "PNG with a profile": saved(RGB, "PNG", icc_profile=ADOBE_RGB), "ICO": saved(RGB, "ICO")}
+         "PNG with a profile": saved(RGB, "PNG", icc_profile=ADOBE_RGB), "ICO": saved(RGB, "ICO"), "AVIF": saved(RGB, "AVIF"),
+         "12-bit TIFF": tiff(np.arange(99).reshape(9, 11, 1), 12, BLACK_IS_ZERO)}
 MAGICS = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF\0\1\0\0WEBPVP8 ", b"BM",
           b"P6 4 4 255\n", b"P7\n", b"8BPS\0\1", b"\0\0\1\0", b"qoif", b"\0\0\0\x0cjP  \r\n\x87\n", b"\x0a\5\1\x08", b"icns"]
 
@@ -428,6 +647,19 @@ def test_damaged_image_is_read_or_refused(tmp_path, small_pictures_only, data):
 @settings(FUZZ, max_examples=300)
 def test_random_bytes_are_read_or_refused(tmp_path, small_pictures_only, magic, data):
     check_that_it_is_read_or_refused(tmp_path / "picture", magic + data)
+
+
+def test_large_text_and_profile_of_a_png(read):
+    """They are no fault of the picture, however well they are packed."""
+    text = zlib.compress(bytes(5 << 20))
+    grey = b"".join(b"\0" + bytes([10 * row, 255, 7]) for row in range(4))
+    whole = read(png(3, 4, 8, 0, grey))
+    assert whole[:, :, 0].tolist() == [[10 * row, 255, 7] for row in range(4)]
+    for chunk in (b"zTXt", b"Comment\0\0" + text), (b"iTXt", b"XML\0\1\0\0\0" + text), (b"iCCP", b"test\0\0" + text):
+        assert (read(png(3, 4, 8, 0, grey, chunk)) == whole).all()
+    large = profile(b"RGB ", 563 / 256, ADOBE_RGB_TO_XYZ)
+    large = struct.pack(">I", 3 << 20) + large[4:].ljust((3 << 20) - 4, b"\0")
+    assert close(read(RGB, icc_profile=large), from_adobe_rgb(RGB), 2)
 
 
 @pytest.mark.parametrize("name", WHOLE)
