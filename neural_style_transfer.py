@@ -145,10 +145,9 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
         raise UsageError(f"--weights: Keras cannot load {quoted(weights)} ({reason(error)}); "
                          f"{GIVE_WEIGHTS}") from None
     vgg.trainable = False
-    if precision == "float32" and not tf.config.list_physical_devices("GPU"):
-        for layer in vgg.layers:
-            if isinstance(layer, keras.layers.Conv2D):
-                layer.convolution_op = winograd_op(layer)
+    for layer in vgg.layers:
+        if isinstance(layer, keras.layers.Conv2D) and winograd_fits(precision):
+            layer.convolution_op = winograd_op(layer)
     layers = dict.fromkeys(STYLE_LAYERS + CONTENT_LAYERS)
     model = keras.Model(vgg.input, {layer: vgg.get_layer(layer).output for layer in layers})
 
@@ -195,6 +194,11 @@ G = np.array([[15, 0, 0], [5, 5, 5], [-5, 5, -5], [-32, -16, -8], [1, -2, 4], [0
 A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 1 / 2, -2, 0], [0, 1, 1, 1 / 4, 4, 0],
                 [0, 1, -1, 1 / 8, -8, 1]])
 TILES_OF_STRIP = 256  # at most: as many as stay in the cache
+
+
+def winograd_fits(precision: str) -> bool:
+    """Whether Winograd's algorithm is for this machine: bfloat16 has too few digits, GPUs have their own."""
+    return precision == "float32" and not tf.config.list_physical_devices("GPU")
 
 
 def winograd_op(layer) -> Callable:
@@ -991,6 +995,7 @@ def log_up_to(path: Path, step: int, every: int) -> str:
 
 def describe(args: argparse.Namespace, content: Picture, style: Picture, weights: Path, x_c) -> dict:
     """The run: the header of its log, and what a resume compares, see HARMLESS. JSON can hold it."""
+    convolutions = "Winograd's F(4 x 4, 3 x 3) where it pays" if winograd_fits(args.precision) else "direct"
     return {
         "Content": f"{shlex.quote(args.content)}, {content.image.width} x {content.image.height} pixels",
         "Content SHA-256": content.sha256,
@@ -1004,6 +1009,7 @@ def describe(args: argparse.Namespace, content: Picture, style: Picture, weights
         "Python": platform.python_version(), "TensorFlow": tf.__version__, "Keras": keras.__version__,
         "NumPy": np.__version__, "Pillow": Image.__version__,
         "Platform": platform.platform(), "Device": device(),
+        "Convolutions": convolutions,
     }
 
 
