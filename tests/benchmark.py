@@ -6,6 +6,7 @@
     python tests/benchmark.py --quality       what bfloat16 costs in the final total loss
     python tests/benchmark.py --lipschitz " --tv_weight 3e5" ...   errors and products of L and lambda_max
     python tests/benchmark.py --optim         what --optim adds to a step, in steps
+    python tests/benchmark.py --kinks         how far L speaks for a step, across kinks and along eigenvectors
     python tests/benchmark.py --rate PAIR ... steps to the default run's loss at other learning rates, and Adam's bound
 
 The contenders make steps in turn, each in a process of its own, so that a drift of the machine's
@@ -392,6 +393,70 @@ def cost_of_optim(size: int, nsteps: int) -> None:
               f"{seconds[kind] / seconds['plain']:.1f} plain ones", flush=True)
 
 
+def float64_objective(x_c: np.ndarray, x_s: np.ndarray):
+    """x -> the total loss at the default weights, all of it in float64, with direct convolutions."""
+    tf, keras = nst.tf, nst.keras
+    keras.config.set_dtype_policy("float64")
+    try:
+        vgg = keras.applications.VGG16(include_top=False, weights=None)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    nst.set_vgg16_weights(vgg, nst.find_weights("vgg16"))
+    model = keras.Model(vgg.input, [vgg.get_layer(name).output for name in nst.STYLE_LAYERS + nst.CONTENT_LAYERS])
+
+    def features(x):
+        *styles, content = model(255.0 * x[..., ::-1] - np.array([103.939, 116.779, 123.68]))
+        flat = [tf.reshape(maps, [-1, maps.shape[-1]]) for maps in styles]
+        return [tf.matmul(F, F, transpose_a=True) / F.shape[0] for F in flat], content
+
+    G_s, phi_c = features(tf.constant(x_s, tf.float64))[0], features(tf.constant(x_c, tf.float64))[1]
+
+    def objective(x):
+        G, phi = features(x)
+        style = sum(tf.reduce_mean((a - b) ** 2) for a, b in zip(G, G_s)) / len(G_s)
+        dx = tf.pad(x[:, :, 1:] - x[:, :, :-1], [[0, 0], [0, 0], [0, 1], [0, 0]])
+        dy = tf.pad(x[:, 1:] - x[:, :-1], [[0, 0], [0, 1], [0, 0], [0, 0]])
+        tv = tf.reduce_sum(tf.sqrt(dx**2 + dy**2 + nst.TV_EPSILON**2) - nst.TV_EPSILON)
+        return 1e4 * tf.reduce_mean((phi - phi_c) ** 2) + 0.01 * style + 300.0 * tv
+
+    return objective
+
+
+def kinks(size: int, steps: int) -> None:
+    """Differences of the gradient over a step, against H: along Adam's own update and the top eigenvector; clipping."""
+    nst.start_tensorflow()
+    tf, args = nst.tf, settings()
+    x_c, x_s = pictures(size)
+    state = nst.State(x_c, args)
+    step = nst.make_step(nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args),
+                         state.x, state.optimizer)
+    pinned = []
+    for _ in range(steps):
+        before = state.x.numpy().astype(np.float64)
+        step()
+        pinned.append(np.mean((state.x.numpy() == 0) | (state.x.numpy() == 1)))
+    x, d = before, state.x.numpy() - before
+    objective = float64_objective(x_c, x_s)
+    gradient = tf.function(lambda x: nst.gradient(objective(x), x), autograph=False)
+    product = tf.function(lambda x, v: nst.gradient(nst.gradient(objective(x), x), x, v), autograph=False)
+    H = lambda v: product(tf.constant(x), tf.constant(v.reshape(x.shape))).numpy().ravel()  # noqa: E731
+    start = np.random.default_rng(0).standard_normal(x.size)
+    top = nst.eigenpair(H, start, 1e-4, 200)
+    v = top.vector.reshape(x.shape) * np.linalg.norm(d)
+    norm, g = np.linalg.norm, gradient(tf.constant(x)).numpy()
+    print(f"{machine()}; {size} pixels, step {steps}, float64: L = {abs(top.value):.3g}; "
+          f"{pinned[-1]:.1%} of the entries at 0 or 1\n\n| s | along the update d | along the top eigenvector |\n|---|---|---|")
+    print(f"| H | {norm(H(d.ravel())) / norm(d):.3g} | {abs(top.value):.3g} |")
+    for s in (1, 0.1, 0.01, 1e-3, 1e-4, 1e-5):
+        quotients = [norm(gradient(tf.constant(x + s * u)).numpy() - g) / norm(s * u) for u in (d, v)]
+        print(f"| {s:g} | {quotients[0]:.3g} | {quotients[1]:.3g} |", flush=True)
+    alpha_eff = nst.effective_learning_rate(state.optimizer).numpy().astype(np.float64).ravel()
+    free = ((x > 0) & (x < 1)).ravel()
+    values = [nst.eigenpair(lambda v, root=root: root * H(root * v), start, 1e-3, 200, np.positive).value
+              for root in (np.sqrt(alpha_eff), np.sqrt(alpha_eff) * free)]
+    print(f"\nlambda_max {values[0]:.3g}, over the entries that are free {values[1]:.3g}: {values[1] / values[0] - 1:+.1%}")
+
+
 def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
     """For each pair: until which step each learning rate reaches what the first one has after nsteps, and lambda_max."""
     nst.start_tensorflow()
@@ -440,6 +505,7 @@ def main() -> None:
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--lipschitz", nargs="*", metavar="FLAGS", help='such as " --tv_weight 3e5", for a line each')
     parser.add_argument("--optim", action="store_true")
+    parser.add_argument("--kinks", action="store_true")
     parser.add_argument("--rate", nargs="+", metavar="PAIR", help="such as c1xs1")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.02, 0.04, 0.08])
     parser.add_argument("--nsteps", type=int, help="of all but the table and --overhead")
@@ -456,6 +522,8 @@ def main() -> None:
             lipschitz(size, args.nsteps or 40, line.split())
     elif args.optim:
         cost_of_optim(size, args.nsteps or 200)
+    elif args.kinks:
+        kinks(size, args.nsteps or 20)
     elif args.rate:
         rate(args.rate, size, args.nsteps or 1000, args.rates)
     elif args.quality:
