@@ -448,7 +448,6 @@ class Eigenpair(NamedTuple):
     value: float  # the Rayleigh quotient lambda = <v, H v>, signed
     vector: np.ndarray  # v, of norm 1, float64 (n,)
     residual: float  # |H v - lambda v|: an eigenvalue of H lies within it of `value`
-    runner_up: float  # the next Ritz value, roughly the next eigenvalue; NaN if there is none
     products: int  # Hessian-vector products spent
     converged: bool  # residual <= tol * |lambda|
 
@@ -481,12 +480,11 @@ def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, 
         HV[k] = product(V[k])
         k += 1
         if not np.isfinite(HV[k - 1]).all():
-            return Eigenpair(math.nan, V[k - 1], math.nan, math.nan, products, False)
+            return Eigenpair(math.nan, V[k - 1], math.nan, products, False)
         T = V[:k] @ HV[:k].T
         theta, S = np.linalg.eigh((T + T.T) / 2)
         order = np.argsort(-by(theta))
-        value, runner_up = [*theta[order], math.nan][:2]
-        S = S[:, order].T  # a row holds the coefficients of a Ritz vector
+        value, S = theta[order[0]], S[:, order].T  # a row holds the coefficients of a Ritz vector
         vector = S[0] @ V[:k]
         v, scale = S[0] @ HV[:k] - value * vector, np.abs(theta).max()
         residual = np.linalg.norm(v)
@@ -495,61 +493,73 @@ def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, 
         if k == basis:
             V[:3], HV[:3], k = S[:3] @ V, S[:3] @ HV, 3
     converged = bool(residual <= tol * abs(value))
-    return Eigenpair(float(value), vector, float(residual), float(runner_up), products, converged)
+    return Eigenpair(float(value), vector, float(residual), products, converged)
 
 
-LAMBDA = "lambda_max(alpha_eff*H)"  # its column
-LONGEST_INTERVAL = 16  # estimates from one check of an eigenvalue to the next
-MARGIN = 0.2  # an eigenvalue is calm that changes by less between estimates, with the next one further below
+def extreme_eigenvalue(product: Callable, t: int, last: np.ndarray, tol: float, max_iters: int,
+                       by: Callable = np.abs) -> Eigenpair:
+    """eigenpair() at step t from a random start that t alone determines: no estimate leans on another.
 
-
-class Followed:
-    """An extreme eigenvalue followed from step to step by warm starts, now and then checked by a cold one.
-
-    A warm start whose vector still meets the tolerance spends one product and cannot see that another
-    eigenvalue has overtaken. A cold start, from a vector seeded by the step, can. After such a check the
-    interval to the next doubles if the eigenvalue is calm and falls to one estimate if not, or if the check
-    has found more: then the log is told which steps may be wrong. A jump is checked at once.
+    Where eigenvalues lie close, such a start can settle on the second. The Rayleigh quotient of any vector
+    is a lower bound of the largest: where that of `last`, (n,), the eigenvector of the estimate before, is
+    above what was found, eigenpair() goes on from there. A `last` that fits badly costs this one product.
     """
+    found = eigenpair(product, np.random.default_rng(t).standard_normal(last.size), tol, max_iters, by)
+    bound = eigenpair(product, last, tol, 1, by)
+    if by(bound.value) > by(found.value):
+        found = max(found, eigenpair(product, last, tol, max_iters, by), key=lambda pair: by(pair.value))
+    return found
 
-    def __init__(self, name: str, by: Callable, shape: tuple, args: argparse.Namespace):
-        self.name, self.by, self.args = name, by, args
-        self.vector = tf.Variable(np.random.default_rng(0).standard_normal(shape, np.float32))
-        self.value = tf.Variable(math.nan, dtype=tf.float64)  # signed; NaN: none yet
-        self.checks = tf.Variable([0, 1], dtype=tf.int64)  # step of the last check, estimates to the next
-        self.values = {}  # by step, of the estimates that have converged
-        self.checkpoint = tf.train.Checkpoint(vector=self.vector, value=self.value, checks=self.checks)
 
-    def update(self, t: int, product: Callable) -> list:
-        """Estimate it anew at step t by products v -> H v; returns remarks for the log."""
-        tol, max_iters, every = self.args.optim_tol, self.args.optim_max_iters, self.args.optim_every
-        previous = float(self.value.numpy())
-        checked, interval = self.checks.numpy().tolist() if math.isfinite(previous) else (t, 1)
-        pair = eigenpair(product, self.vector.numpy().ravel(), tol, max_iters, self.by)
-        jump, remarks = not abs(pair.value - previous) <= MARGIN * abs(pair.value), []
-        first = following(checked, every)  # of the estimates that no check has followed
-        if math.isfinite(pair.value) and (jump or t >= first + (interval - 1) * every):
-            start = np.random.default_rng(t).standard_normal(pair.vector.size)
-            cold = eigenpair(product, start, tol / 10, max_iters, self.by)  # or 10 and 9.7 would pass for one
-            gain, size = self.by(cold.value) - self.by(pair.value), abs(cold.value)
-            cold = cold._replace(converged=cold.residual <= tol * size)
-            close = self.by(cold.runner_up) > self.by(cold.value) - MARGIN * size
-            found = f"{gain / size:.1%} more" if gain > tol * size else "no more, but has not converged"
-            if first < t and (gain > tol * size or not cold.converged):
-                remarks.append(f"{self.name} of {span(first, t - 1)} may be low: "
-                               f"a cold start at step {t} found {found}")
-            calm = cold.converged and not (jump or close or gain > tol * size)
-            self.checks.assign([t, min(2 * interval, LONGEST_INTERVAL) if calm else 1])
-            pair = cold if gain > 0 else pair
-        if math.isfinite(pair.value):
-            self.vector.assign(pair.vector.reshape(self.vector.shape))
-        self.value.assign(pair.value)
-        if pair.converged:
-            self.values[t] = pair.value
-        else:
-            remarks.append(f"step {t}: {self.name} has not converged after {pair.products} products, "
-                           f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it")
-        return remarks
+# The two numbers, by column, and what each is the largest by: magnitude and value.
+LAMBDA = "lambda_max(alpha_eff*H)"
+EXTREMES = {"L": np.abs, LAMBDA: np.positive}
+
+
+def curvature_products(hessian_vector_product: Callable, x, alpha_eff) -> tuple:
+    """v -> H v and v -> D^(1/2) H D^(1/2) v, D = diag(alpha_eff), for v of shape (n,).
+
+    x, alpha_eff: float32 (1, H, W, 3).
+    """
+    root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
+
+    def H(v: np.ndarray) -> np.ndarray:
+        return hessian_vector_product(x, v.astype(np.float32).reshape(x.shape)).numpy().ravel()
+
+    return H, lambda v: root * H(root * v)
+
+
+def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Callable:
+    """What a step size has to do with: L, plain gradient descent's bound, and lambda_max, Adam's own.
+
+    L = |lambda|_max is the spectral norm of the Hessian H where it exists: the Lipschitz constant of the
+    gradient on the smooth piece in which x lies. Across the kinks of ReLU and max pooling the gradient jumps.
+    Gradient descent is stable while its step size is below 2 / L. Adam is stable while the largest
+    eigenvalue by value, lambda_max(D H), is below adam_bound(). D H has the eigenvalues of the symmetric
+    D^(1/2) H D^(1/2), which is what is iterated on. Pixels that clipping holds at 0 or 1 count like the
+    others; without them lambda_max is 2 to 3% smaller (measured).
+
+    Returns estimate(t, x_t, alpha_eff), x_t the image before update t and alpha_eff of that update, both
+    float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns remarks for the log.
+    """
+    hessian_vector_product = make_hessian_vector_product(objective)
+
+    def estimate(t: int, x_t, alpha_eff) -> list:
+        products = curvature_products(hessian_vector_product, x_t, alpha_eff)
+        pairs = [extreme_eigenvalue(product, t, last, args.optim_tol, args.optim_max_iters, by)
+                 for product, last, by in zip(products, state.eigenvectors.numpy(), EXTREMES.values())]
+        state.eigenvectors.assign([pair.vector for pair in pairs])
+        state.curvature.assign([by(pair.value) for pair, by in zip(pairs, EXTREMES.values())])
+        return [f"step {t}: {name} has not converged after {pair.products} products, "
+                f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it"
+                for pair, name in zip(pairs, EXTREMES) if not pair.converged]
+
+    return estimate
+
+
+def curvature_columns(state, alpha_eff_max: float) -> dict:
+    L, lambda_max = state.curvature.numpy().tolist()
+    return {"alpha_eff_max*L": alpha_eff_max * L, "L": L, LAMBDA: lambda_max}
 
 
 def adam_bound(beta_1: float) -> float:
@@ -560,89 +570,37 @@ def adam_bound(beta_1: float) -> float:
     return 2 * (1 + beta_1) / (1 - beta_1)
 
 
-class Curvature:
-    """What a step size has to do with: L, plain gradient descent's bound, and Adam's own.
+def verdict(log: str, beta_1: float) -> str:
+    """What a log's estimates of lambda_max say beside Adam's bound, in one line.
 
-    L = |lambda|_max of the Hessian H is the local Lipschitz constant of the gradient at x; gradient descent
-    is stable while its step size is below 2 / L. Adam is stable while the largest eigenvalue by value,
-    lambda_max(D H), is below adam_bound(). D H has the eigenvalues of the symmetric D^(1/2) H D^(1/2), which
-    is what is iterated on.
+    A row holds an estimate if its value is not that of the row before, which others carry on; so the first
+    row does not count. Nor do the first ten steps, where nothing has settled, what has not
+    converged, and what was before a change of the run.
     """
-
-    def __init__(self, shape: tuple, args: argparse.Namespace):
-        self.shape, self.every = shape, args.optim_every
-        self.L = Followed("L", np.abs, shape, args)
-        self.lambda_max = Followed(LAMBDA, np.positive, shape, args)
-        self.remarks = tf.Variable("", dtype=tf.string)  # of the last estimates
-        self.checkpoint = tf.train.Checkpoint(L=self.L.checkpoint, lambda_max=self.lambda_max.checkpoint,
-                                              remarks=self.remarks)
-        self.product = None  # (x, v) -> H v; None without --optim
-
-    def forget(self) -> None:
-        """Have the next step estimated anew: the objective, or what is logged, has changed."""
-        self.L.value.assign(math.nan)
-        self.lambda_max.value.assign(math.nan)
-        self.remarks.assign("")
-
-    def go_on(self, about: dict, args: argparse.Namespace, changes: list) -> list:
-        """After a restore: forget what is of another run, or stale; returns remarks on what was unchecked.
-
-        about: of the checkpoint, see State. changes: what is not as it was.
-        """
-        was, values = about["run"], {} if changes else about.get("lambda_max", {})
-        self.lambda_max.values = {int(t): value for t, value in values.items()}
-        if not changes and args.optim and was["optim"] and args.optim_every == was["optim_every"]:
-            return []
-        unchecked = self.unchecked(about["step"], was["optim_every"]) if was["optim"] else []
-        self.forget()
-        return unchecked
-
-    def due(self, t: int) -> bool:
-        """At the first step, at every `every`-th, as logs and snapshots are, and where there is none yet."""
-        return t == 1 or due(t, self.every) or math.isnan(self.L.value.numpy())
-
-    def update(self, t: int, x_t, alpha_eff) -> list:
-        """Estimate both anew; returns remarks for the log.
-
-        x_t: the image before update t; alpha_eff: of that update; both float32 (1, H, W, 3).
-        """
-        H, scaled_H = self.products(x_t, alpha_eff)
-        remarks = self.L.update(t, H) + self.lambda_max.update(t, scaled_H)
-        self.remarks.assign("\n".join(remarks))
-        return remarks
-
-    def products(self, x_t, alpha_eff) -> tuple:
-        """v -> H v and v -> D^(1/2) H D^(1/2) v, for v of shape (n,)."""
-        root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
-
-        def H(v: np.ndarray) -> np.ndarray:
-            return self.product(x_t, v.astype(np.float32).reshape(self.shape)).numpy().ravel()
-
-        return H, lambda v: root * H(root * v)
-
-    def unchecked(self, t: int, every: int) -> list:
-        """Remarks on the estimates up to step t that no cold start has checked."""
-        checked = {followed.name: int(followed.checks.numpy()[0]) for followed in (self.L, self.lambda_max)}
-        return [f"{name} of {span(first, t)} is not checked yet" for name, step in checked.items()
-                if (first := following(step, every)) <= t]
-
-    def closing(self, t: int, beta_1: float) -> list:
-        """Remarks where the run ends, after step t; the last one says what Adam's bound says of it."""
-        bound, numbers, verdict = adam_bound(beta_1), "", "too few estimates to judge"
-        late = {step: value for step, value in self.lambda_max.values.items() if step > 10}
-        if late:
-            most = max(late.values())
-            numbers = f"{late[max(late)]:.3g} at step {max(late)}, at most {most:.3g}, "
-            verdict = "below it so far"
-            verdict += "; a larger learning rate may stay below it, too" if most < bound / 2 else ""
-        if reached := [step for step in late if late[step] >= bound]:
-            verdict = (f"reached at step {reached[0]}: losses may oscillate from there on; a lower "
-                       "--adam_learning_rate reaches it later")
-        return [*self.unchecked(t, self.every), f"{LAMBDA}: {numbers}bound {bound:.3g}: {verdict}"]
-
-    def columns(self, alpha_eff_max: float) -> dict:
-        L = abs(float(self.L.value.numpy()))
-        return {"alpha_eff_max*L": alpha_eff_max * L, "L": L, LAMBDA: float(self.lambda_max.value.numpy())}
+    values, previous, doubtful, columns = {}, None, False, []
+    for line in log.splitlines():
+        if line.startswith("# Step "):
+            columns = line.split("  ")
+        elif line.startswith("# Changed "):
+            values = {}
+        elif line.startswith("#"):
+            doubtful |= f"{LAMBDA} has not converged" in line
+        elif LAMBDA in columns and (row := re.fullmatch(r"(\d+)  .*  (-?\d\.\d+e[+-]\d+)", line)):
+            t, value = int(row[1]), float(row[2])
+            if t > 10 and previous not in (None, value) and not doubtful:
+                values[t] = value
+            previous, doubtful = value, False
+    bound = adam_bound(beta_1)
+    if not values:
+        return f"{LAMBDA}: bound {bound:.3g}: too few estimates to judge"
+    reached, most = [t for t, value in values.items() if value >= bound], max(values.values())
+    found = f"{LAMBDA}: {values[max(values)]:.3g} at step {max(values)}, at most {most:.3g}, bound {bound:.3g}"
+    if reached:
+        return (f"{found}: reached at step {reached[0]}: losses may oscillate from there on; a lower "
+                "--adam_learning_rate reaches it later")
+    return (f"{found}: below it so far: stable by the theory, for quadratics, "
+            "though single steps were seen to raise the loss somewhat below it"
+            + "; a larger learning rate may stay below it, too" * (most < bound / 2))
 
 
 # -------------------------------------------------------------------------------- the loop
@@ -657,36 +615,29 @@ class Row(NamedTuple):
     remarks: list  # on the numbers, for the log
 
 
-def optimise(step: Callable, state, curvature: Optional[Curvature], start: int, nsteps: int) -> Iterator[Row]:
+def optimise(step: Callable, state, estimate: Optional[Callable], start: int, nsteps: int,
+             every: int = 1) -> Iterator[Row]:
     """Make steps start + 1 .. nsteps, yielding the row of each; knows nothing of files.
 
-    state: has x, the image, and Adam's optimizer. curvature: None to leave it out.
+    estimate: from make_estimate(), for every `every`-th step and the first one that has none to carry on;
+    None to leave the curvature out.
     """
     for t in range(start + 1, nsteps + 1):
-        due_now = curvature is not None and curvature.due(t)
-        x_t = tf.identity(state.x) if due_now else None
+        x_t = None
+        if estimate is not None and (due(t, every) or np.isnan(state.curvature.numpy()).any()):
+            x_t = tf.identity(state.x)
         *values, finite = step().numpy().tolist()
         numbers, remarks = dict(zip(COLUMNS, values)), []
-        if due_now:
-            remarks = curvature.update(t, x_t, effective_learning_rate(state.optimizer))
-        if curvature is not None:
-            numbers |= curvature.columns(numbers["alpha_eff_max"])
+        if x_t is not None:
+            remarks = estimate(t, x_t, effective_learning_rate(state.optimizer))
+        if estimate is not None:
+            numbers |= curvature_columns(state, numbers["alpha_eff_max"])
         yield Row(t, numbers, bool(finite) and all(map(math.isfinite, numbers.values())), remarks)
 
 
 def due(t: int, every: int) -> bool:
     """Whether step t is one of every `every`; 0 turns it off."""
     return every > 0 and t % every == 0
-
-
-def following(t: int, every: int) -> int:
-    """The next step after t that is due."""
-    return t - t % every + every
-
-
-def span(first: int, last: int) -> str:
-    """Steps, for a remark."""
-    return f"step {first}" if first == last else f"steps {first} to {last}"
 
 
 # -------------------------------------------------------------------------------- pictures
@@ -980,6 +931,9 @@ class Log:
             self.file.truncate(length)
             raise RunError(f"cannot write {quoted(self.path)}: {reason(error)}") from None
 
+    def text(self) -> str:
+        return os.fsdecode(os.pread(self.file.fileno(), os.fstat(self.file.fileno()).st_size, 0))
+
 
 def log_up_to(path: Path, step: int, every: int) -> str:
     """What is kept of a log when its run goes on after `step`: all before the first row past it.
@@ -1049,10 +1003,12 @@ class State:
         self.optimizer = keras.optimizers.Adam(args.adam_learning_rate, args.adam_beta_1, args.adam_beta_2,
                                                args.adam_epsilon)
         self.optimizer.build([self.x])
-        self.curvature = Curvature(x.shape, args)
-        self.about = tf.Variable("", dtype=tf.string)  # JSON: run, step, lambda_max (values)
+        self.curvature = tf.Variable([math.nan] * 2, dtype=tf.float64)  # L, lambda_max; NaN: none to carry on
+        # Of the last estimates; at first any vectors.
+        self.eigenvectors = tf.Variable(np.random.default_rng(0).standard_normal((2, x.size), np.float32))
+        self.about = tf.Variable("", dtype=tf.string)  # the run, as JSON
         self.checkpoint = tf.train.Checkpoint(image=self.x, optimizer=self.optimizer, about=self.about,
-                                              curvature=self.curvature.checkpoint)
+                                              curvature=self.curvature, eigenvectors=self.eigenvectors)
 
     @property
     def step(self) -> int:
@@ -1070,8 +1026,7 @@ class State:
         is read from the files; its own list of them may lag behind after a kill.
         """
         t = self.step
-        about = {"step": t, "run": self.run, "lambda_max": self.curvature.lambda_max.values}
-        self.about.assign(json.dumps(about))
+        self.about.assign(json.dumps(self.run))
         try:
             folder.mkdir(exist_ok=True)
             with contextlib.chdir(folder):
@@ -1118,11 +1073,11 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     for prefix in prefixes:
         try:
             with contextlib.chdir(prefix.parent):  # see State.save
-                about = json.loads(tf.train.load_checkpoint(prefix.name).get_tensor(ABOUT))
-                changes = differences(args, prefix, about["run"], state.run)
+                saved = json.loads(tf.train.load_checkpoint(prefix.name).get_tensor(ABOUT))
+                changes = differences(args, prefix, saved, state.run)
                 state.restore(prefix.name)
-            remarks = state.curvature.go_on(about, args, changes)
-            remarks += state.curvature.remarks.numpy().decode().splitlines() * args.branches
+            if changes or any(saved[flag] != state.run[flag] for flag in ("optim", "optim_every")):
+                state.curvature.assign([math.nan] * 2)  # nothing to carry on
         except UsageError:
             raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
@@ -1134,7 +1089,7 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
         say(f"Resuming at step {state.step} from {prefix}.")
         for change in changes:
             complain(f"warning: {change}")
-        return [f"Resumed at step {state.step} from {prefix}", *map("Changed {}".format, changes), *remarks]
+        return [f"Resumed at step {state.step} from {prefix}", *map("Changed {}".format, changes)]
     if prefixes:
         raise UsageError(f"none of the {len(prefixes)} checkpoints in {quoted(prefixes[0].parent)} can be "
                          "used; leave --resume or --ckpt_in out to start fresh")
@@ -1347,7 +1302,7 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
                 say(f"Wrote {files.final}")
             return 0
         try:
-            step = compiled_step(args, state, weights, x_c, x_s)
+            step, estimate = compiled_step(args, state, weights, x_c, x_s)
             if stop.signum:
                 complain("stopped before the first step; nothing was written")
                 return 128 + stop.signum
@@ -1355,7 +1310,7 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             for path, pixels in (files.style, x_s), (files.start, x_c):
                 if not path.exists():
                     save_image(path, pixels)
-            rows = optimise(step, state, state.curvature if args.optim else None, state.step, args.nsteps)
+            rows = optimise(step, state, estimate, state.step, args.nsteps, args.optim_every)
             return transfer(args, files, rows, state, log, stop)
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError(reason(error)) from None
@@ -1375,8 +1330,8 @@ def memory_limit(root: str = "/") -> int:
     return min(limits)
 
 
-def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> Callable:
-    """The step, see make_step; with --optim the curvature is made ready as well, always in float32.
+def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> tuple:
+    """The step, see make_step, and with --optim the estimate of the curvature, always in float32; else None.
 
     Raises MemoryError if it cannot fit: on a CPU the system would kill the process without a word.
     """
@@ -1384,11 +1339,10 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
     if needed > (limit := memory_limit()) and not tf.config.list_physical_devices("GPU"):
         raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB, and there are {limit / 1e9:.1f}")
     objective = exact = make_objective(vgg_features(weights, args.precision), x_c, x_s, args)
-    if args.optim:
-        if args.precision != "float32":  # second derivatives need all the digits
-            exact = make_objective(vgg_features(weights), x_c, x_s, args)
-        state.curvature.product = make_hessian_vector_product(exact)
-    return make_step(objective, state.x, state.optimizer)
+    if args.optim and args.precision != "float32":  # second derivatives need all the digits
+        exact = make_objective(vgg_features(weights), x_c, x_s, args)
+    step = make_step(objective, state.x, state.optimizer)
+    return step, make_estimate(exact, state, args) if args.optim else None
 
 
 def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, resumed: list) -> Log:
@@ -1414,8 +1368,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
             log.remark(*row.remarks)
             if not row.finite:
-                unchecked = state.curvature.unchecked(t - 1, args.optim_every) if args.optim else []
-                log.remark(*unchecked, f"Stopped: step {t} is not finite")
+                log.remark(f"Stopped: step {t} is not finite")
                 raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
                                "--style_weight, --tv_weight is too large; last good checkpoint: "
                                f"{next(iter(find_checkpoints(files.checkpoints)), 'none')}")
@@ -1426,7 +1379,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 save_image(files.image(f"{t:06d}"), state.x.numpy())
             if last:
                 save_image(files.final, state.x.numpy())
-                closing = state.curvature.closing(t, args.adam_beta_1) if args.optim else []
+                closing = [verdict(log.text(), args.adam_beta_1)] if args.optim else []
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.remark(*closing, f"{how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
@@ -1436,7 +1389,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 break
     finally:
         progress.close()
-    for remark in closing[-1:]:
+    for remark in closing:
         say(remark)
     return farewell(args, files, t, stop)
 
@@ -1508,10 +1461,10 @@ FLAGS = (
     ("resume_from", str, None, "CKPT", "branch off from this checkpoint; overrides --resume"),
     ("ckpt_in", str, None, "FOLDER", "branch off from the newest one in this folder; overrides --resume"),
     "diagnostics",
-    ("optim", bool, "off", None, "log the Lipschitz constant L of the gradient and Adam's stability bound; "
-     "a row takes about 13 steps' time then, with --optim_every 10 about 3"),
+    ("optim", bool, "off", None, "log L, the spectral norm of the Hessian, and lambda_max, which Adam's "
+     "stability bound is for; a row takes about 20 steps' time then, with --optim_every 10 about 3"),
     ("optim_every", STEPS, "1", "N", "estimate both at step 1 and every N steps"),
-    ("optim_tol", number(float, 1e-5, 0.5), "0.01", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
+    ("optim_tol", number(float, 1e-5, 0.5), "0.003", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
 )
 NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in",

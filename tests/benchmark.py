@@ -358,26 +358,26 @@ def lipschitz(size: int, nsteps: int, words: list) -> None:
         spent.append(1)
         return hessian_vector_product(x, v)
 
-    state.curvature.product = counted
-    followed = {"L": state.curvature.L, nst.LAMBDA: state.curvature.lambda_max}
-    products, errors, told = ({name: [] for name in followed} for _ in range(3))
+    last = dict(zip(nst.EXTREMES, state.eigenvectors.numpy()))
+    products, errors, told = ({name: [] for name in nst.EXTREMES} for _ in range(3))
     for t in range(1, nsteps + 1):
         x_t = nst.tf.identity(state.x)
         step()
-        forms = state.curvature.products(x_t, nst.effective_learning_rate(state.optimizer))
-        for name, product in zip(followed, forms):
+        forms = nst.curvature_products(counted, x_t, nst.effective_learning_rate(state.optimizer))
+        for (name, by), product in zip(nst.EXTREMES.items(), forms):
             spent.clear()
-            told[name] += followed[name].update(t, product)
+            pair = nst.extreme_eigenvalue(product, t, last[name], args.optim_tol, args.optim_max_iters, by)
+            last[name] = pair.vector
             products[name].append(len(spent))
-            if t in checked:
-                truth = followed[name].by(lanczos(product, x_c.size, seed=10_000 + t)).max()
-                errors[name].append((float(followed[name].by(followed[name].value.numpy())) / truth - 1, t))
-    for name in followed:
-        error, t = max(errors[name], key=lambda pair: abs(pair[0]))
-        print(f"| {size} | {' '.join(words)} | {name} | {error:+.2%} at step {t} | {len(told[name])} "
+            if not pair.converged:
+                told[name].append(t)
+            elif t in checked:
+                truth = by(lanczos(product, x_c.size, seed=10_000 + t)).max()
+                errors[name].append((by(pair.value) / truth - 1, t))
+    for name in nst.EXTREMES:
+        error, t = max(errors[name], key=lambda pair: abs(pair[0]), default=(np.nan, 0))
+        print(f"| {size} | {' '.join(words)} | {name} | {error:+.3%} at step {t} | {len(told[name])} "
               f"| {np.mean(products[name][:9]):.1f} | {np.mean(products[name][9:]):.1f} |", flush=True)
-        for remark in told[name]:
-            print(f"  {remark}")
 
 
 def cost_of_optim(size: int, nsteps: int) -> None:
@@ -470,8 +470,7 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
             x_c, x_s = pictures(size, *pair.split("x"))
             state = nst.State(x_c, args)
             objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
-            state.curvature.product = nst.make_hessian_vector_product(objective)
-            state.curvature.L.update = lambda t, H: []  # only lambda_max is asked for
+            hessian_vector_product = nst.make_hessian_vector_product(objective)
             step = nst.make_step(objective, state.x, state.optimizer)
             totals, lambdas, seconds = [], [], []
 
@@ -481,8 +480,15 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
                 seconds.append(time.perf_counter() - began)  # of the step alone: lambda_max is only looked at here
                 return result
 
-            state.curvature.L.value.assign(0.0)  # NaN would have both estimated at every step
-            for row in nst.optimise(timed, state, state.curvature, 0, nsteps):
+            def estimate(t, x_t, alpha_eff):
+                """lambda_max alone."""
+                _, product = nst.curvature_products(hessian_vector_product, x_t, alpha_eff)
+                pair = nst.extreme_eigenvalue(product, t, state.eigenvectors.numpy()[1], args.optim_tol, args.optim_max_iters, np.positive)
+                state.eigenvectors.assign([pair.vector, pair.vector])
+                state.curvature.assign([0.0, pair.value])
+                return []
+
+            for row in nst.optimise(timed, state, estimate, 0, nsteps, args.optim_every):
                 totals.append(row.numbers["Total Loss"])
                 lambdas.append(row.numbers[nst.LAMBDA] if row.step >= 10 else 0.0)
                 if totals[-1] <= target:

@@ -142,25 +142,21 @@ def busy_processes():
 def repeat(times: int, size: int = 512) -> int:
     """How many different results there were of a step and of an estimate of L, at most."""
     nst.start_tensorflow()
-    # Two products from the same start, and two from another, are all that an estimate consists of.
     args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--optim", "--optim_max_iters", "2"])
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
     step = nst.make_step(objective, state.x, state.optimizer)
-    curvature = state.curvature
-    curvature.product = nst.make_hessian_vector_product(objective)
-    ours = [variable for followed in (curvature.L, curvature.lambda_max)
-            for variable in (followed.vector, followed.value, followed.checks)]
-    variables = [state.x, *state.optimizer.variables, *ours]
+    estimate = nst.make_estimate(objective, state, args)
+    variables = [state.x, *state.optimizer.variables, state.curvature, state.eigenvectors]
     start = [variable.numpy() for variable in variables]
     steps, estimates = set(), set()
     with busy_processes():
         for _ in range(times):
             for variable, value in zip(variables, start):
                 variable.assign(value)
-            curvature.update(1, state.x, np.ones(x_c.shape, np.float32))
-            estimates.add(b"".join(np.asarray(variable.numpy()).tobytes() for variable in ours))
+            estimate(1, state.x, np.ones(x_c.shape, np.float32))
+            estimates.add(state.curvature.numpy().tobytes() + state.eigenvectors.numpy().tobytes())
             steps.add(step().numpy().tobytes() + state.x.numpy().tobytes())
     return max(len(steps), len(estimates))
 

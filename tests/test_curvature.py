@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,137 +92,48 @@ def test_fewer_products_than_plain_power_iteration(nst, rng):
     assert nst.eigenpair(product, rng.standard_normal(N), 1e-2, 100).products * 3 <= plain
 
 
-# -------------------------------------------------------------- followed from step to step
+# ------------------------------------------------------------------ from step to step
 
 
-def steps_of(remark: str) -> set:
-    """The steps that a remark speaks of."""
-    first, last = re.search(r"steps? (\d+)(?: to (\d+))?", remark).groups()
-    return set(range(int(first), int(last or first) + 1))
-
-
-def follow(nst, spectrum, steps, by=np.abs, followed=None, **flags):
-    """(what follows, value by step, the steps that a remark speaks of, products) for a spectrum by step."""
-    args = argparse.Namespace(**{"optim_tol": 1e-2, "optim_max_iters": 100, "optim_every": 1, **flags})
-    followed, values, told, products = followed or nst.Followed("L", by, (1, N), args), {}, set(), []
-    for t in steps:
-        product = product_of(spectrum(t))
-        for remark in followed.update(t, lambda v: products.append(1) or product(v)):
-            told |= steps_of(remark)
-        values[t] = float(followed.value.numpy())
-    return followed, values, told, len(products)
-
-
-def wrong(spectrum, values, by=np.abs):
-    return {t for t, value in values.items() if abs(by(value) / by(spectrum(t)).max() - 1) > 0.02}
-
-
-CROSSINGS = {
+SPECTRA_BY_STEP = {
+    "calm": lambda t: np.r_[10, 4, BASE],
     "slow": lambda t: np.r_[10, 9 + 0.05 * t, BASE],
     "fast": lambda t: np.r_[10, 5 + 0.5 * t, BASE],
     "close": lambda t: np.r_[10, 9.7, BASE] if t < 20 else np.r_[9.7, 10, BASE],
     "to and fro": lambda t: np.r_[10, 5, BASE] if t % 2 else np.r_[5, 10, BASE],
+    "close, to and fro": lambda t: np.r_[10, 9.7, BASE] if t % 2 else np.r_[9.7, 10, BASE],
+    "sudden": lambda t: np.r_[10, 20.0 if t >= 25 else 4, BASE],
+    "for one step": lambda t: np.r_[10, 20.0 if t == 25 else 4, BASE],
     "negative": lambda t: np.r_[10, -9 - 0.1 * t, BASE],
 }
 
 
-@pytest.mark.parametrize("name", CROSSINGS)
-def test_a_crossing_is_followed_or_told(nst, name):
-    _, values, told, _ = follow(nst, CROSSINGS[name], range(1, 51))
-    assert wrong(CROSSINGS[name], values) <= told and len(wrong(CROSSINGS[name], values)) <= 2
-
-
-@pytest.mark.parametrize("at", [18, 25, 39])
-def test_a_sudden_overtaking_is_told_at_the_next_check(nst, at):
-    """A warm start cannot see it; from then on it is looked at more often."""
-    def spectrum(t):
-        return np.r_[10, 20.0 if t >= at else 4, BASE]
-
-    followed, missed, told, t = None, set(), set(), 0
-    while not told:
-        t += 1
-        followed, values, told, _ = follow(nst, spectrum, [t], followed=followed)
-        missed |= wrong(spectrum, values)
-    assert 0 < len(missed) < nst.LONGEST_INTERVAL and missed <= told and t not in missed
-    assert followed.checks.numpy().tolist() == [t, 1]
-
-
-def test_a_jump_and_a_close_runner_up_are_checked_at_once(nst):
-    def jump(t):
-        return np.r_[10, 4, BASE] if t != 25 else np.r_[7, 12, BASE]
-
-    def close(t):
-        return np.r_[10, 11.0 if t == 25 else 9, BASE]
-
-    for spectrum in jump, close:
-        assert 25 not in wrong(spectrum, follow(nst, spectrum, range(1, 41))[1])
-
-
-def test_a_calm_eigenvalue_is_cheap(nst):
-    followed, values, told, products = follow(nst, lambda t: np.r_[10, 4, BASE], range(1, 101))
-    assert products <= 220 and not told and followed.checks.numpy()[1] == nst.LONGEST_INTERVAL
-
-
-@pytest.mark.parametrize("every, checks", [(1, [1, 2, 4, 8, 16, 32, 48]), (10, [1, 10, 30, 70, 150, 310, 470])])
-def test_when_a_calm_eigenvalue_is_checked(nst, every, checks):
-    """After 1, 2, 4, 8, 16 and 16 estimates."""
-    steps, followed, found = [1, *range(max(2, every), 50 * every, every)], None, []
+def estimates(nst, spectrum, steps, by=np.abs, last=None, tol=3e-3):
+    """(relative error of the estimate by step, products of all) along a spectrum by step; the first `last` is at random."""
+    last, errors, products = np.random.default_rng(0).standard_normal(N) if last is None else last, {}, []
     for t in steps:
-        followed = follow(nst, lambda t: np.r_[10, 4, BASE], [t], followed=followed, optim_every=every)[0]
-        found += [t] * bool(followed.checks.numpy()[0] == t)
-    assert found == checks
+        product = product_of(spectrum(t))
+        pair = nst.extreme_eigenvalue(lambda v: products.append(1) or product(v), t, last, tol, 100, by)
+        assert pair.converged
+        last, errors[t] = pair.vector, abs(by(pair.value) / by(spectrum(t)).max() - 1)
+    return errors, len(products)
 
 
-def test_the_interval_counts_estimates(nst):
-    steps = range(10, 500, 10)
-    followed, _, _, products = follow(nst, lambda t: np.r_[10, 4, BASE], steps, optim_every=10)
-    assert products <= 3 * len(steps) and followed.checks.numpy()[1] == nst.LONGEST_INTERVAL
-
-
-def test_a_remark_names_no_step_that_carries_a_checked_value(nst):
-    """Every estimate is checked, as each finds that another eigenvalue has overtaken: between them there are none."""
-    def spectrum(t):
-        return np.r_[10, 5, BASE] if t // 5 % 2 else np.r_[5, 10, BASE]
-
-    args = argparse.Namespace(optim_tol=1e-2, optim_max_iters=100, optim_every=5)
-    followed = nst.Followed("L", np.abs, (1, N), args)
-    assert not any(followed.update(t, product_of(spectrum(t))) for t in range(5, 60, 5))
-    assert float(followed.value.numpy()) == pytest.approx(10, rel=0.01)
-
-    def later(t):
-        return np.r_[10, 20.0 if t >= 60 else 4, BASE]
-
-    told = follow(nst, later, range(5, 500, 5), optim_every=5)[2]
-    assert told and min(told) % 5 == 0 and max(told) % 5 == 4, "from an estimate to the last step before the check"
-
-
-def test_the_largest_by_value_where_most_are_negative(nst):
-    def spectrum(t):
-        return np.r_[-4, -2.0 if t >= 18 else -12, np.full(N - 2, -20)]
-
-    _, values, told, _ = follow(nst, spectrum, range(1, 48), np.positive)
-    assert wrong(spectrum, values, lambda v: v) <= told and values[17] == pytest.approx(-4, rel=0.01)
-
-
-def test_what_has_not_converged_is_told(nst):
-    followed, _, told, _ = follow(nst, lambda t: SPECTRA["dense to the top"], range(1, 12), optim_tol=1e-4, optim_max_iters=4)
-    assert told == set(range(1, 12)) and followed.checks.numpy()[1] == 1
-
-
-def test_a_restored_state_repeats_the_bits(nst):
-    """Vector, value and schedule are all that the future hangs on; also in the middle of an interval."""
-    def spectrum(t):
-        return np.r_[10, 4 + 0.15 * t, BASE]
-
-    whole = follow(nst, spectrum, range(1, 61))[1]
-    first = follow(nst, spectrum, range(1, 24))[0]
-    second = nst.Followed("L", np.abs, (1, N), first.args)
-    for key in "vector", "value", "checks":
-        getattr(second, key).assign(getattr(first, key))
-    assert follow(nst, spectrum, range(24, 61), followed=second)[1] == {t: whole[t] for t in range(24, 61)}
+@pytest.mark.parametrize("name", SPECTRA_BY_STEP)
+def test_no_eigenvalue_is_missed(nst, name):
+    """Of 1,000 estimates, from as many starts, none is off by more than 0.5%: 10 and 9.7 are told apart."""
+    for first in range(0, 20_000, 1000):
+        errors, _ = estimates(nst, lambda t: SPECTRA_BY_STEP[name](t - first), range(first + 1, first + 51))
+        assert max(errors.values()) <= 5e-3, max(errors, key=errors.get)
 
 
 # ------------------------------------------------------------------------------ the whole
+
+
+def state_of(nst, shape):
+    """As much of a State as an estimate needs."""
+    vectors = np.random.default_rng(0).standard_normal((2, np.prod(shape)), np.float32)
+    return SimpleNamespace(curvature=nst.tf.Variable([np.nan, np.nan], dtype=nst.tf.float64), eigenvectors=nst.tf.Variable(vectors))
 
 
 def test_both_numbers_of_a_function_with_a_known_hessian(nst, rng):
@@ -233,23 +145,53 @@ def test_both_numbers_of_a_function_with_a_known_hessian(nst, rng):
         flat = tf.reshape(x, [-1, 1])
         return tf.reshape(tf.transpose(flat) @ tf.constant(A, tf.float32) @ flat / 2, [1]) + tf.reduce_sum(x**4)
 
-    args = argparse.Namespace(optim_every=3, optim_tol=1e-3, optim_max_iters=100)
-    curvature = nst.Curvature(shape, args)
-    curvature.product = nst.make_hessian_vector_product(objective)
-    assert curvature.due(5), "there is none yet"
+    state = state_of(nst, shape)
+    estimate = nst.make_estimate(objective, state, argparse.Namespace(optim_tol=1e-3, optim_max_iters=100))
     for t in 1, 3, 6:
         x, alpha_eff = rng.random(shape, np.float32), np.exp(4 * rng.standard_normal(shape)).astype(np.float32)
-        assert curvature.update(t, tf.constant(x), alpha_eff) == []
+        assert estimate(t, tf.constant(x), alpha_eff) == []
         H, root = A + np.diag(12.0 * x.ravel() ** 2), np.sqrt(alpha_eff.ravel().astype(np.float64))
-        columns = curvature.columns(2.0)
         L = np.abs(np.linalg.eigvalsh(H)).max()
-        assert columns == {"alpha_eff_max*L": pytest.approx(2 * L, rel=2e-3), "L": pytest.approx(L, rel=2e-3),
-                           nst.LAMBDA: pytest.approx(np.linalg.eigvalsh(root[:, None] * H * root).max(), rel=2e-3)}
-    assert [t for t in range(1, 9) if curvature.due(t)] == [1, 3, 6]
-    assert len(curvature.closing(8, 0.9)) == 1, "rows 7 and 8 carry what was checked at step 6"
-    assert curvature.closing(9, 0.9)[:-1] == [f"{name} of step 9 is not checked yet" for name in ("L", nst.LAMBDA)]
-    curvature.forget()
-    assert curvature.due(5)
+        assert nst.curvature_columns(state, 2.0) == {
+            "alpha_eff_max*L": pytest.approx(2 * L, rel=2e-3), "L": pytest.approx(L, rel=2e-3),
+            nst.LAMBDA: pytest.approx(np.linalg.eigvalsh(root[:, None] * H * root).max(), rel=2e-3)}
+
+
+def test_what_has_not_converged_is_told(nst, rng):
+    """By name, and the eigenvalue that lies at the top of a dense spectrum has not."""
+    shape, spectrum = (1, 10, 10, 3), np.linspace(0, 10, N)
+    A = nst.tf.constant((Q * spectrum) @ Q.T, nst.tf.float32)
+
+    def objective(x):
+        return nst.tf.reshape(nst.tf.reshape(x, [1, -1]) @ A @ nst.tf.reshape(x, [-1, 1]) / 2, [1])
+
+    state, x = state_of(nst, shape), nst.tf.zeros(shape)
+    for max_iters, told in (3, ["L", nst.LAMBDA]), (100, []):
+        estimate = nst.make_estimate(objective, state, argparse.Namespace(optim_tol=1e-3, optim_max_iters=max_iters))
+        remarks = estimate(7, x, np.ones(shape))
+        assert [remark.split()[2] for remark in remarks] == told
+        assert all(re.fullmatch(r"step 7: \S+ has not converged after 3 products, residual [\d.]+% of it", remark) for remark in remarks)
+
+
+def test_when_it_is_estimated(nst):
+    """At every `every`-th step and where there is none to carry on; in between the last one goes on."""
+    state = state_of(nst, (1, 4, 4, 3))
+    state.x, state.optimizer = nst.tf.Variable(np.full((1, 4, 4, 3), 0.5, np.float32)), nst.keras.optimizers.Adam(0.01)
+    state.optimizer.build([state.x])
+    step, asked = nst.make_step(lambda x: nst.tf.stack([0.0, 0.0, 0.0, nst.tf.reduce_sum(x**2)]), state.x, state.optimizer), []
+
+    def estimate(t, x_t, alpha_eff):
+        asked.append(t)
+        assert not np.array_equal(x_t, state.x) and np.array_equal(alpha_eff, nst.effective_learning_rate(state.optimizer))
+        state.curvature.assign([t, -t])
+        return [f"remark {t}"]
+
+    table = list(nst.optimise(step, state, estimate, 0, 8, 3))
+    assert asked == [1, 3, 6] and [row.remarks for row in table if row.remarks] == [["remark 1"], ["remark 3"], ["remark 6"]]
+    assert [row.numbers["L"] for row in table] == [1, 1, 3, 3, 3, 6, 6, 6] and table[-1].numbers[nst.LAMBDA] == -6
+    state.curvature.assign([np.nan, np.nan])
+    assert [row.numbers["L"] for row in nst.optimise(step, state, estimate, 10, 13, 3)] == [11, 12, 12]
+    assert not any("L" in row.numbers for row in nst.optimise(step, state, None, 13, 15, 3))
 
 
 @pytest.mark.parametrize("beta_1", [0.9, 0.5, 0.0])
@@ -276,42 +218,63 @@ def test_adam_is_stable_below_its_bound_and_not_above(nst, beta_1):
         iteration, _, _, v = state.optimizer.variables
         iteration.assign(10**9)
         v.assign((1 / d**2).reshape(shape))
-        curvature, x_t, step = state.curvature, tf.identity(state.x), nst.make_step(objective, state.x, state.optimizer)
-        curvature.product = nst.make_hessian_vector_product(objective)
+        x_t, step, estimate = tf.identity(state.x), nst.make_step(objective, state.x, state.optimizer), nst.make_estimate(objective, state, args)
         sizes[side] = [float(np.abs(state.x.numpy() - 0.5).max()) for _ in range(600) if step() is not None]
-        curvature.update(1, x_t, nst.effective_learning_rate(state.optimizer))
-        assert curvature.columns(1.0)[nst.LAMBDA] == pytest.approx(spectrum[0], rel=5e-3)
+        estimate(1, x_t, nst.effective_learning_rate(state.optimizer))
+        assert nst.curvature_columns(state, 1.0)[nst.LAMBDA] == pytest.approx(spectrum[0], rel=5e-3)
     assert max(sizes[0.98][-50:]) < 0.3 * max(sizes[0.98][:50]), "below: it settles"
     assert max(sizes[1.02][-50:]) > 30 * sizes[1.02][0], "above: it swings ever wider, up to where x is clipped"
 
 
+def log_of(nst, values, fields=11) -> str:
+    """Rows with these lambda_max by step, under their header."""
+    columns = "  ".join(["# Step", *nst.COLUMNS, *["alpha_eff_max*L", "L", nst.LAMBDA][:fields - 8]])
+    table = ["  ".join([str(t), *["1.00000000e+00"] * (fields - 2), f"{value:.8e}"]) for t, value in values.items()]
+    return "\n".join(["# Neural style transfer", "# optim: True", columns, *table, ""])
+
+
 def test_the_verdict(nst):
-    curvature = nst.Curvature((1, 4, 4, 3), argparse.Namespace(optim_every=1, optim_tol=1e-2, optim_max_iters=100))
-
-    def verdict(values, beta_1):
-        curvature.lambda_max.values = values
-        return curvature.closing(0, beta_1)[-1]
-
     calm = {t: t / 10 for t in range(1, 101)}
-    assert verdict(calm, 0.9).endswith("10 at step 100, at most 10, bound 38: below it so far; a larger learning rate may stay below it, too")
-    near = {t: 35.0 if t == 50 else 1.0 for t in range(1, 101)}
-    assert verdict(near, 0.9).endswith("1 at step 100, at most 35, bound 38: below it so far"), "too near for such advice"
-    wild = {t: 50.0 if t < 11 else t + 0.5 for t in range(1, 61)}
-    assert "60.5 at step 60, at most 60.5, bound 38: reached at step 38: losses may oscillate" in verdict(wild, 0.9)
-    assert "bound 6: reached at step 60" in verdict(calm, 0.5)
-    assert "bound 2: too few estimates to judge" in verdict({1: 60.0, 2: 3.0}, 0.0), "the first ten do not count"
+    below = ("below it so far: stable by the theory, for quadratics, though single steps were seen to raise the loss somewhat below it")
+    for values, beta_1, said in (
+            (calm, 0.9, f"10 at step 100, at most 10, bound 38: {below}; a larger learning rate may stay below it, too"),
+            ({t: 35.0 if t == 50 else 1 + t / 1000 for t in range(1, 101)}, 0.9, f"1.1 at step 100, at most 35, bound 38: {below}"),
+            (calm, 0.5, "10 at step 100, at most 10, bound 6: reached at step 60: losses may oscillate from there on; "
+                        "a lower --adam_learning_rate reaches it later"),
+            ({t: 50.0 if t < 11 else t + 0.5 for t in range(1, 61)}, 0.9, "60.5 at step 60, at most 60.5, bound 38: reached at step 38: losses"),
+            ({t: 60.0 - t for t in range(1, 11)}, 0.0, "bound 2: too few estimates to judge"),
+            ({}, 0.9, "bound 38: too few estimates to judge")):
+        found = nst.verdict(log_of(nst, values), beta_1)
+        assert found.startswith(f"{nst.LAMBDA}: {said}") and (found.endswith(said) or said.endswith("losses")), found
 
 
-def test_what_the_verdict_keeps_over_a_resume(nst):
-    """Other cadences, or --optim off and on, change neither objective nor optimiser; other weights do."""
-    args = argparse.Namespace(optim=True, optim_every=3, optim_tol=1e-2, optim_max_iters=100)
-    about = {"step": 20, "lambda_max": {"11": 40.0, "20": 3.0}}
-    for was in {"optim": True, "optim_every": 1}, {"optim": False, "optim_every": 3}, {"optim": True, "optim_every": 3}:
-        curvature = nst.Curvature((1, 4, 4, 3), args)
-        curvature.go_on({**about, "run": was}, args, [])
-        assert "3 at step 20, at most 40, bound 38: reached at step 11" in curvature.closing(20, 0.9)[-1]
-        curvature.go_on({**about, "run": was}, args, ["tv_weight: 300.0 in the checkpoint, 3.0 now"])
-        assert "too few estimates" in curvature.closing(20, 0.9)[-1]
+def test_which_rows_the_verdict_reads(nst):
+    """Those that hold an estimate: of a step past the tenth, converged, of the run as it is now."""
+    def steps(log):
+        found = nst.verdict(log, 0.9)
+        return re.search(r"at step (\d+), at most (\S+),", found).groups() if "at most" in found else None
+
+    carried = {t: {1: 99.0, 2: 30.0, 3: 20.0}[1 + t // 20] + (t == 1) for t in range(1, 60)}  # every 20th step
+    assert steps(log_of(nst, carried)) == ("40", "30")
+    assert steps(log_of(nst, {t: value for t, value in carried.items() if t < 20})) is None, "99 is of step 1"
+    assert steps(log_of(nst, {t: value for t, value in carried.items() if t % 15 == 0})) == ("45", "30"), "--log_every 15: fewer rows"
+    assert steps(log_of(nst, {59: 99.0})) is None, "it may be carried on from the first steps"
+
+    log = log_of(nst, {t: 10 + t / 10 for t in range(1, 31)})
+    assert steps(log) == ("30", "13")
+    told = f"# step 30: {nst.LAMBDA} has not converged after 100 products, residual 2.0% of it\n30  "
+    assert steps(log.replace("\n30  ", f"\n{told}")) == ("29", "12.9")
+    assert steps(log.replace("\n30  ", "\n# step 30: L has not converged after 100 products, residual 2.0% of it\n30  ")) == ("30", "13")
+    for remark in "Finished, ...", "Resumed at step 29 from there", "my own note":
+        assert steps(log.replace("\n30  ", f"\n# {remark}\n\n30  ")) == ("30", "13")
+    changed = "# Resumed at step 20 from there\n# Changed tv_weight: 300.0 in the checkpoint, 3.0 now\n"
+    assert steps(log.replace("\n21  ", f"\n{changed}21  ")) == ("30", "13")
+    assert steps(log.replace("\n30  ", f"\n{changed}30  ")) == ("30", "13")
+    assert steps(log + changed) is None
+    off = "".join(log_of(nst, {t: 99.0 + t for t in range(31, 41)}, 8).splitlines(keepends=True)[2:])
+    on = "".join(log_of(nst, {t: 20.0 + t for t in range(41, 51)}).splitlines(keepends=True)[2:])
+    assert steps(log + off) == ("30", "13"), "rows of eight columns have none"
+    assert steps(log + off + on) == ("50", "70")
 
 
 # --------------------------------------------------------- the dense Hessian of a 16 x 16 image
@@ -375,7 +338,7 @@ def total_variations(nst):
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_dense_hessian(nst, phi, rng, reduction):
-    """The logged L is within 1% of eigvalsh, in both forms; at tau = 3e7 total variation has its say, too."""
+    """Both numbers are within 0.2% of eigvalsh, in both forms; at tau = 3e7 total variation has its say, too."""
     x_c, x_s = rng.random((1, 16, 16, 3), np.float32), rng.random((1, 20, 16, 3), np.float32)
     x = np.clip(x_c + 0.03 * rng.standard_normal(x_c.shape), 0, 1).astype(np.float32)
     network = dense_hessian(nst.tf, network_losses(nst, phi, x_c, x_s, reduction), x)
@@ -383,11 +346,13 @@ def test_dense_hessian(nst, phi, rng, reduction):
     for form, tv_weight in ("isotropic", 300.0), ("isotropic", 3e7), ("anisotropic", 3e7):
         # |dx| + |dy| has no curvature where it has a derivative
         H = network + (tv_weight * variation if form == "isotropic" else 0)
-        args = arguments(loss_reduction=reduction, tv_form=form, tv_weight=tv_weight, optim_every=1, optim_tol=1e-2, optim_max_iters=100)
-        curvature = nst.Curvature(x.shape, args)
-        curvature.product = nst.make_hessian_vector_product(nst.make_objective(phi, x_c, x_s, args))
-        assert not curvature.L.update(1, lambda v: curvature.product(x, v.astype(np.float32).reshape(x.shape)).numpy().ravel())
-        assert abs(float(curvature.L.value.numpy())) == pytest.approx(np.abs(np.linalg.eigvalsh(H)).max(), rel=0.01)
+        args = arguments(loss_reduction=reduction, tv_form=form, tv_weight=tv_weight, optim_tol=3e-3, optim_max_iters=100)
+        state = state_of(nst, x.shape)
+        estimate = nst.make_estimate(nst.make_objective(phi, x_c, x_s, args), state, args)
+        assert not estimate(1, nst.tf.constant(x), np.full(x.shape, 0.25))
+        columns, eigenvalues = nst.curvature_columns(state, 1.0), np.linalg.eigvalsh(H)
+        assert columns["L"] == pytest.approx(np.abs(eigenvalues).max(), rel=2e-3)
+        assert columns[nst.LAMBDA] == pytest.approx(0.25 * eigenvalues.max(), rel=2e-3)
 
 
 def test_row_three_against_the_dense_hessian(nst, phi, rng):
@@ -396,17 +361,16 @@ def test_row_three_against_the_dense_hessian(nst, phi, rng):
     args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--optim"])
     state = nst.State(x_c, args)
     objective = nst.make_objective(phi, x_c, x_s, args)
-    state.curvature.product = nst.make_hessian_vector_product(objective)
-    images = [x_c]
-    for row in nst.optimise(nst.make_step(objective, state.x, state.optimizer), state, state.curvature, 0, 3):
+    step, estimate, images = nst.make_step(objective, state.x, state.optimizer), nst.make_estimate(objective, state, args), [x_c]
+    for row in nst.optimise(step, state, estimate, 0, 3):
         images.append(state.x.numpy())
     losses, variation = network_losses(nst, phi, x_c, x_s, "mean"), total_variations(nst)
     H = dense_hessian(nst.tf, lambda batch: losses(batch) + 300.0 * variation(batch), images[2])
     iteration, rate, _, v = (variable.numpy().astype(np.float64) for variable in state.optimizer.variables)
     root = np.sqrt(rate / (np.sqrt(v / (1 - 0.999**iteration)) + 1e-7)).ravel()
     assert row.step == iteration == 3 and row.finite
-    assert row.numbers[nst.LAMBDA] == pytest.approx(np.linalg.eigvalsh(root[:, None] * H * root).max(), rel=0.01)
-    assert row.numbers["L"] == pytest.approx(np.abs(np.linalg.eigvalsh(H)).max(), rel=0.01)
+    assert row.numbers[nst.LAMBDA] == pytest.approx(np.linalg.eigvalsh(root[:, None] * H * root).max(), rel=2e-3)
+    assert row.numbers["L"] == pytest.approx(np.abs(np.linalg.eigvalsh(H)).max(), rel=2e-3)
     assert row.numbers["alpha_eff_max*L"] == pytest.approx(root.max() ** 2 * row.numbers["L"], rel=1e-4)
 
 
@@ -427,23 +391,15 @@ def lanczos(product, start, steps: int, by) -> float:
 
 @pytest.mark.parametrize("changed, checked", [({}, (2, 20)), ({"tv_weight": 3e6}, (8,))], ids=["default", "TV dominates"])
 def test_along_a_run(nst, inputs, phi, changed, checked):
-    """Both numbers within 2% of 60 Lanczos steps from a random start, or the log says that they may not be."""
+    """Both numbers within 0.2% of 60 Lanczos steps from a random start, if they have converged."""
     x_c, x_s = (nst.fit("", nst.read_picture("", inputs / name), 48) for name in ("c.png", "s.png"))
     words = [word for flag, value in changed.items() for word in (f"--{flag}", str(value))]
     args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--optim", *words])
-    state, products = nst.State(x_c, args), [0]
+    state = nst.State(x_c, args)
     objective = nst.make_objective(phi, x_c, x_s, args)
-    H = nst.make_hessian_vector_product(objective)
-
-    def counted(x, v):
-        products[-1] += 1
-        return H(x, v)
-
-    state.curvature.product = counted
-    before, told = x_c, set()
-    for row in nst.optimise(nst.make_step(objective, state.x, state.optimizer), state, state.curvature, 0, checked[-1]):
-        for remark in row.remarks:
-            told |= {(remark.split()[0], t) for t in steps_of(remark)}
+    step, H, before = nst.make_step(objective, state.x, state.optimizer), nst.make_hessian_vector_product(objective), x_c
+    for row in nst.optimise(step, state, nst.make_estimate(objective, state, args), 0, checked[-1]):
+        assert not row.remarks
         if row.step in checked:
             root = np.sqrt(nst.effective_learning_rate(state.optimizer).numpy().ravel().astype(np.float64))
 
@@ -451,11 +407,7 @@ def test_along_a_run(nst, inputs, phi, changed, checked):
                 return H(before, v.astype(np.float32).reshape(x_c.shape)).numpy().ravel().astype(np.float64)
 
             start = np.random.default_rng(100 + row.step).standard_normal(x_c.size)
-            for name, column, value in (("L", "L", lanczos(product, start, 60, np.abs)),
-                                        (nst.LAMBDA, nst.LAMBDA, lanczos(lambda v: root * product(root * v), start, 60, np.positive))):
-                off = abs(row.numbers[column] / value - 1) > 0.02
-                assert not off or (name, row.step) in told, (name, row.step, row.numbers[column], value)
+            assert row.numbers["L"] == pytest.approx(lanczos(product, start, 60, np.abs), rel=2e-3)
+            scaled = lanczos(lambda v: root * product(root * v), start, 60, np.positive)
+            assert row.numbers[nst.LAMBDA] == pytest.approx(scaled, rel=2e-3)
         before = state.x.numpy()
-        products.append(0)
-    if not changed:
-        assert np.mean(products[9:-1]) <= 12, products  # of both together, checks included
