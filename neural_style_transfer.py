@@ -1253,6 +1253,20 @@ BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500, "optim": 3900}  # held by 
 BYTES = 700_000_000  # held by TensorFlow besides
 
 
+def memory_limit(root: str = "/") -> int:
+    """Bytes of memory that there are: the machine's, or fewer in a container or another control group."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    groups = Path(root, "proc/self/cgroup")
+    for line in groups.read_text().splitlines() if groups.exists() else []:
+        _, controller, name = line.split(":", 2)  # version 2 names no controller
+        group = Path(root, "sys/fs/cgroup", controller, name.lstrip("/"))
+        for folder in (group, *group.parents):
+            for file in "memory.max", "memory.limit_in_bytes":
+                with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
+                    limits.append(int((folder / file).read_text()))
+    return min(limits)
+
+
 def run(args: argparse.Namespace, stop: Stop) -> int:
     """From the checked command line to the final image; returns the exit status.
 
@@ -1301,20 +1315,6 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
                             lambda t, mark: state.save(manager, t, description, mark), stop)
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError(reason(error)) from None
-
-
-def memory_limit(root: str = "/") -> int:
-    """Bytes of memory that there are: the machine's, or fewer in a container or another control group."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    groups = Path(root, "proc/self/cgroup")
-    for line in groups.read_text().splitlines() if groups.exists() else []:
-        _, controller, name = line.split(":", 2)  # version 2 names no controller
-        group = Path(root, "sys/fs/cgroup", controller, name.lstrip("/"))
-        for folder in (group, *group.parents):
-            for file in "memory.max", "memory.limit_in_bytes":
-                with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
-                    limits.append(int((folder / file).read_text()))
-    return min(limits)
 
 
 def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> Callable:
