@@ -594,7 +594,8 @@ def verdict(log: str, beta_1: float) -> str:
     if not values:
         return f"{LAMBDA}: bound {bound:.3g}: too few estimates to judge"
     reached, most = [t for t, value in values.items() if value >= bound], max(values.values())
-    found = f"{LAMBDA}: {values[max(values)]:.3g} at step {max(values)}, at most {most:.3g}, bound {bound:.3g}"
+    last = max(values)
+    found = f"{LAMBDA}: {values[last]:.3g} at step {last}, at most {most:.3g}, bound {bound:.3g}"
     if reached:
         return (f"{found}: reached at step {reached[0]}: losses may oscillate from there on; a lower "
                 "--adam_learning_rate reaches it later")
@@ -1277,6 +1278,20 @@ BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500, "optim": 3900}  # held by 
 BYTES = 700_000_000  # held by TensorFlow besides
 
 
+def memory_limit(root: str = "/") -> int:
+    """Bytes of memory that there are: the machine's, or fewer in a container or another control group."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    groups = Path(root, "proc/self/cgroup")
+    for line in groups.read_text().splitlines() if groups.exists() else []:
+        _, controller, name = line.split(":", 2)  # version 2 names no controller
+        group = Path(root, "sys/fs/cgroup", controller, name.lstrip("/"))
+        for folder in (group, *group.parents):
+            for file in "memory.max", "memory.limit_in_bytes":
+                with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
+                    limits.append(int((folder / file).read_text()))
+    return min(limits)
+
+
 def run(args: argparse.Namespace, stop: Stop) -> int:
     """From the checked command line to the final image; returns the exit status."""
     content, style = read_picture("--content", args.content), read_picture("--style", args.style)
@@ -1314,20 +1329,6 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             return transfer(args, files, rows, state, log, stop)
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError(reason(error)) from None
-
-
-def memory_limit(root: str = "/") -> int:
-    """Bytes of memory that there are: the machine's, or fewer in a container or another control group."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    groups = Path(root, "proc/self/cgroup")
-    for line in groups.read_text().splitlines() if groups.exists() else []:
-        _, controller, name = line.split(":", 2)  # version 2 names no controller
-        group = Path(root, "sys/fs/cgroup", controller, name.lstrip("/"))
-        for folder in (group, *group.parents):
-            for file in "memory.max", "memory.limit_in_bytes":
-                with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
-                    limits.append(int((folder / file).read_text()))
-    return min(limits)
 
 
 def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> tuple:

@@ -119,3 +119,15 @@ def test_what_the_last_bits_hang_on_is_in_the_header(plain, nst, monkeypatch):
     for value, state in ("0", "off"), ("false", "off"), ("False", "off"), ("1", "on"), ("TRUE", "on"):
         monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
         assert f", oneDNN: {state}, " in nst.device()
+
+
+@pytest.mark.parametrize("broken", ["[y]", "nix"])
+def test_a_temporary_folder_that_cannot_be_used_is_no_damage_of_a_checkpoint(flags, tmp_path, run, monkeypatch, broken):
+    """Its name is a pattern to TensorFlow, or there is none at all."""
+    assert run(*flags("--nsteps", 1))[0] == 0
+    (tmp_path / "[y]").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path / broken))
+        patch.setattr("tempfile.tempdir", str(tmp_path / broken))
+        assert run(*flags("--nsteps", 2, "--resume"))[::2] == (0, "")
+    assert len(row_lines(tmp_path / "out" / "r_c_s_log.txt")) == 2
