@@ -1000,7 +1000,7 @@ class State:
     """All that an exact continuation needs. It is whole from the start, and so is every checkpoint."""
 
     def __init__(self, x: np.ndarray, args: argparse.Namespace, run: Optional[dict] = None):
-        self.x, self.run, self.learning_rate = tf.Variable(x), run, args.adam_learning_rate
+        self.x, self.run = tf.Variable(x), run
         self.optimizer = keras.optimizers.Adam(args.adam_learning_rate, args.adam_beta_1, args.adam_beta_2,
                                                args.adam_epsilon)
         self.optimizer.build([self.x])
@@ -1014,11 +1014,6 @@ class State:
     @property
     def step(self) -> int:
         return int(self.optimizer.iterations)
-
-    def restore(self, prefix: str) -> None:
-        """Take over a checkpoint, but for the learning rate; raises an Exception if it is not whole."""
-        self.checkpoint.restore(prefix).assert_existing_objects_matched()
-        self.optimizer.learning_rate = self.learning_rate
 
     def save(self, folder: Path, keep: int) -> None:
         """Write a checkpoint into the folder, then remove the oldest ones but for `keep`, unless that is 0.
@@ -1076,7 +1071,8 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
             with contextlib.chdir(prefix.parent):  # see State.save
                 saved = json.loads(tf.train.load_checkpoint(prefix.name).get_tensor(ABOUT))
                 changes = differences(args, prefix, saved, state.run)
-                state.restore(prefix.name)
+                state.checkpoint.restore(prefix.name).assert_existing_objects_matched()
+            state.optimizer.learning_rate = args.adam_learning_rate  # the flags win
             if changes or any(saved[flag] != state.run[flag] for flag in ("optim", "optim_every")):
                 state.curvature.assign([math.nan] * 2)  # nothing to carry on
         except UsageError:

@@ -7,7 +7,7 @@
 --kills: each round is a run of its own that is killed with SIGKILL until it ends by itself; rounds follow
 until there have been enough kills. Then every log row, the pictures and the list of files must be
 those of the uninterrupted run, byte for byte. The moments are spread over a whole process, from
-its start-up to its last file.
+its start-up to its last file. Each kill may leave one checkpoint behind that is half written or half removed.
 
 --repeat: one step at 512 pixels, and one estimate of the curvature cut short after a few products, from the same
 state again and again, while other processes come and go on the same cores. Threads then finish in ever new

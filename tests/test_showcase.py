@@ -68,7 +68,7 @@ def test_adams_bound_in_the_runs_that_show_it():
     assert np.sum(np.diff(calm[10:, 4]) > 0) < np.sum(np.diff(wild[10:, 4]) > 0)
 
 
-def test_what_the_readme_says_of_the_layers(nst):
+def test_which_layers_the_style_term_comes_from(nst):
     """Nearly all of the style term at the start is block4_conv1's, next to none block1_conv1's."""
     phi = nst.vgg_features(nst.find_weights("vgg16"))
     x_c, x_s = (nst.fit("", nst.read_picture("", ROOT / name), 128) for name in ("content_files/c1.png", "style_files/s1.png"))
