@@ -680,7 +680,6 @@ def read_picture(flag: str, name: str) -> Picture:
                 # A phone's MPO has a preview, depths or a gain map behind the photograph.
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
                 image.seek(0)
-                check_tags(getattr(image, "tag_v2", {}))
                 rgb = to_rgb(image)
         except MemoryError:
             raise
@@ -704,20 +703,13 @@ def read_input(flag: str, path: Path, remedy: str) -> bytes:
         raise UsageError(f"{flag}: cannot read {quoted(path)}: {reason(error)}; {remedy}") from None
 
 
-def check_tags(tags) -> None:
-    """Raise ValueError where Pillow would read a TIFF as what it is not. tags: of its first picture."""
-    formats = tags.get(Tag.SampleFormat, ())
-    if tags.get(Tag.NewSubfileType, 0) & 1:
-        raise ValueError("it begins with a preview, as RAW does: convert it to JPEG or PNG first")
-    if 2 in formats:
-        raise ValueError("its numbers are signed: what is white?")
-    if 3 in formats and tags.prefix == b"MM" and tags[Tag.Compression] != 1:
-        raise ValueError("its floats are big-endian and compressed")  # Pillow leaves them the wrong way round
-
-
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
-    icc_profile = image.info.get("icc_profile")
+    icc_profile, tags = image.info.get("icc_profile"), getattr(image, "tag_v2", {})
+    numbers = tags.get(Tag.SampleFormat, ())  # Pillow takes signed for unsigned and floats for little-endian
+    if tags.get(Tag.NewSubfileType, 0) & 1 or 2 in numbers or 3 in numbers and tags.prefix == b"MM":
+        raise ValueError("it is RAW, or a TIFF of signed numbers or big-endian floats: "
+                         "convert it to JPEG or PNG first")
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
         ImageOps.exif_transpose(image, in_place=True)
@@ -729,10 +721,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         image = image.convert("LA") if image.mode == "La" else image  # from La no way leads to RGBA
-        image = in_mode("RGBA", image)
+        image = image.convert("RGBA")
         alpha = image.getchannel("A")
     if image.mode not in ("CMYK", "LAB"):
-        image = in_mode("L" if grey else "RGB", image)  # what profiles are made for: no alpha, palette, YCbCr
+        image = image.convert("L" if grey else "RGB")  # what profiles are made for: no alpha, palette, YCbCr
     rgb = to_srgb(image, icc_profile)
     return rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
 
@@ -751,11 +743,6 @@ def deep_grey(image: Image.Image) -> Image.Image:
     return ImageOps.invert(grey) if tags.get(Tag.PhotometricInterpretation) == 0 else grey
 
 
-def in_mode(mode: str, image: Image.Image) -> Image.Image:
-    """The image in one of Pillow's modes; Image.convert would copy the pixels of one that is."""
-    return image if image.mode == mode else image.convert(mode)
-
-
 def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
     """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits.
 
@@ -772,7 +759,7 @@ def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
             return ImageCms.applyTransform(image, transform, inPlace=image.mode == "RGB") or image
     except (OSError, ValueError, ImageCms.PyCMSError):  # there is none, it is broken or of other colours
         pass
-    return in_mode("RGB", image)
+    return image.convert("RGB")
 
 
 def fit(flag: str, picture: Picture, image_size: int) -> np.ndarray:
@@ -1163,25 +1150,25 @@ def terminal_columns() -> int:
 class Progress:
     """Where the run is: Keras' progress bar on a terminal, else a line for every twentieth of the run."""
 
-    NARROWEST = 60  # columns
-
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps, self.done = start, nsteps, 0
         self.began = self.first = time.monotonic()  # first: the end of the first step, which compiles
-        wide = terminal_columns() >= self.NARROWEST
-        self.bar = keras.utils.Progbar(nsteps - start, width=8) if wide else None
+        self.bar = keras.utils.Progbar(nsteps - start, width=8)
 
     def update(self, row: Row) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
         self.first = time.monotonic() if self.done == 1 else self.first
         losses = zip(("content", "style", "tv", "total"), row.numbers.values())
         content, style, tv, total = (f"{name} {loss:.3e}" for name, loss in losses)
-        if self.bar and (columns := terminal_columns()) < self.NARROWEST:  # the window has changed
-            self.close()
-            self.bar = None
-        if self.bar:
+        if (columns := terminal_columns()) >= 60:
+            # What the terminal would break into two lines could not be redrawn. Keras has no bound for the
+            # values that it shows, so they stand behind its "ms/step", as many as fit into its longest line.
+            longest = f"{self.bar.target}/{self.bar.target} {'':8} 99999:59:59 1000ms/"
             step = [f"step {row.step}"] if self.start else []  # the bar counts from the resume on
-            self.draw(columns, total, *step, style, content, tv)
+            text = "  ".join(["step", total, *step, style, content, tv, ""])
+            self.bar.unit_name = text[:columns - len(longest) + 1].rpartition("  ")[0]
+            with contextlib.suppress(OSError):
+                self.bar.update(self.done)
         elif self.done <= 2 or left == 0 or due(row.step, max(1, self.nsteps // 20)):
             pace = (time.monotonic() - self.first) / max(1, self.done - 1)
             minutes, seconds = divmod(round(pace * left), 60)
@@ -1189,26 +1176,12 @@ class Progress:
             say("  ".join([f"step {row.step}/{self.nsteps}", total, content, style, tv])
                 + time_left * (self.done > 1))
 
-    def draw(self, columns: int, *parts: str) -> None:
-        """The bar and as many of the parts as fit: what a terminal has broken into lines cannot be redrawn.
-
-        They stand in the unit of Keras' seconds per step; the values that it shows have no longest form.
-        """
-        room = columns - 1 - self.bar.width - len(f"{self.bar.target}/{self.bar.target}  99999:59:59 1000ms/")
-        self.bar.unit_name = "step"
-        for part in parts:
-            if len(self.bar.unit_name) + 2 + len(part) > room:
-                break
-            self.bar.unit_name += f"  {part}"
-        with contextlib.suppress(OSError):
-            self.bar.update(self.done)
-
     def timing(self) -> str:
         elapsed = time.monotonic() - self.began
         return f"{elapsed:.1f} s elapsed, {elapsed / self.done:.3f} s per step"
 
     def close(self) -> None:
-        if self.bar and self.done < self.nsteps - self.start:
+        if terminal_columns() >= 60 and self.done < self.nsteps - self.start:
             say("")  # leave the unfinished bar's line
 
 
