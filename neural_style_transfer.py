@@ -977,7 +977,8 @@ def now() -> str:
 # What a resume may change without a word. All else in describe(), every new flag too, is compared and told.
 HARMLESS = ("nsteps", "save_every", "log_every", "ckpt_write_every", "ckpt_keep_max",
             "optim", "optim_every", "optim_tol", "optim_max_iters",
-            "Content", "Style", "Weights", "Python", "Platform")  # the files are compared by their SHA-256
+            "Content", "Style", "Weights", "Python", "Platform",  # the files are compared by their SHA-256
+            "Convolutions")  # which follow from the precision and the device
 # What only a branch may change; the image's shape it may not, either.
 OTHER_RUN = ("Content SHA-256", "Style SHA-256", "Weights SHA-256", "precision")
 ABOUT = "about/.ATTRIBUTES/VARIABLE_VALUE"  # TensorFlow's name in the file for State.about
@@ -1243,8 +1244,8 @@ def start_tensorflow() -> None:
 
 # --------------------------------------------------------------------------------- the run
 
-BYTES_PER_PIXEL = {"float32": 2200, "bfloat16": 1500, "optim": 3900}  # held by a step on a CPU (measured)
-BYTES = 700_000_000  # held by TensorFlow besides
+BYTES_PER_PIXEL = {"float32": 2500, "bfloat16": 1300, "optim": 4300}  # held by a step on a CPU (measured)
+BYTES = 1_100_000_000  # held besides: TensorFlow, the network, its transformed kernels (measured)
 
 
 def memory_limit(root: str = "/") -> int:
