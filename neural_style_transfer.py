@@ -1286,8 +1286,8 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
             rows = optimise(step, state, state.curvature if args.optim else None, start, args.nsteps)
             return transfer(args, files, rows, state, log, Progress(start, args.nsteps),
                             lambda t, mark: state.save(manager, t, description, mark), stop)
-        except tf.errors.ResourceExhaustedError as error:
-            raise MemoryError(reason(error)) from None
+        except tf.errors.ResourceExhaustedError:
+            raise MemoryError(f"at --image_size {args.image_size}") from None
 
 
 def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> Callable:
