@@ -1297,8 +1297,8 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
                     save_image(path, pixels)
             rows = optimise(step, state, estimate, state.step, args.nsteps, args.optim_every)
             return transfer(args, files, rows, state, log, stop)
-        except tf.errors.ResourceExhaustedError as error:
-            raise MemoryError(reason(error)) from None
+        except tf.errors.ResourceExhaustedError:
+            raise MemoryError(f"at --image_size {args.image_size}") from None
 
 
 def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> tuple:

@@ -240,5 +240,5 @@ def test_out_of_memory(flags, tmp_path):
     result = command(*flags("--nsteps", 2, "--image_size", 4096), preexec_fn=limited(resource.RLIMIT_AS, 7 << 30))
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith(
-        "neural_style_transfer.py: error: out of memory (") and "try a smaller --image_size" in result.stderr, result.stderr
+        "neural_style_transfer.py: error: out of memory (") and "; try a smaller --image_size" in result.stderr, result.stderr
     assert "Traceback" not in result.stderr
