@@ -36,7 +36,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple, Optional
+from typing import Callable, Generator, Iterator, NamedTuple, Optional
 
 PROGRAM = "neural_style_transfer.py"
 NOT_SET_UP = f"in {sys.executable}; use the README's .venv/bin/python, or pip install -r requirements.txt"
@@ -429,15 +429,17 @@ def make_step(objective: Callable, x, optimizer) -> Callable:
 
 
 def make_hessian_vector_product(objective: Callable) -> Callable:
-    """(x, v) -> H v, H the Hessian of the objective at x; x, v and H v are float32 (1, H, W, 3).
+    """(x, *vectors) -> [H v of each], H the Hessian of the objective at x; all float32 (1, H, W, 3).
 
-    Reverse over reverse: the gradient of <grad, v>, about 1.6 steps' time. Second derivatives of
-    ReLU and max pooling are zero where they exist, as in every autodiff framework.
+    Reverse over reverse: the gradient of <grad, v>. What hangs on x alone is shared: one product takes
+    about 1.6 steps' time, two take 1.9. Second derivatives of ReLU and max pooling are zero where they exist,
+    as in every autodiff framework.
     """
 
     @tf.function
-    def hessian_vector_product(x, v):
-        return gradient(gradient(objective(x)[-1], x), x, v)
+    def hessian_vector_product(x, *vectors):
+        grad = gradient(objective(x)[-1], x)
+        return [gradient(grad, x, v) for v in vectors]
 
     return hessian_vector_product
 
@@ -452,8 +454,7 @@ class Eigenpair(NamedTuple):
     converged: bool  # residual <= tol * |lambda|
 
 
-def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, by: Callable = np.abs,
-              basis: int = 8) -> Eigenpair:
+def eigenpair(start: np.ndarray, tol: float, max_iters: int, by: Callable, basis: int = 8) -> Generator:
     """The eigenvalue of a symmetric H that is largest in magnitude (`by` np.abs) or in value (np.positive).
 
     Rayleigh-Ritz on the span of what power iteration has met, which takes fewer products than its last
@@ -462,10 +463,10 @@ def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, 
     error is about r^2 / gap. A small change of lambda from one iterate to the next would prove nothing
     where eigenvalues lie close.
 
-    product: v -> H v, (n,), of float32's accuracy. start: (n,), any norm but 0. tol: 1e-6 or more.
-    Where H v is not finite, the value is NaN.
-    basis: how many vectors are kept, in float64, so that no norm over- or underflows; when it is full, it
-    goes on from the best three Ritz vectors.
+    A generator, so that side_by_side() can run two: it yields each v it needs and is sent H v, (n,), of
+    float32's accuracy; it returns an Eigenpair. Where H v is not finite, its value is NaN.
+    start: (n,), any norm but 0. tol: 1e-6 or more. basis: how many vectors are kept, in float64, so that
+    no norm over- or underflows; when it is full, it goes on from the best three Ritz vectors.
     """
     V, HV = np.zeros((2, basis, start.size))
     v, k = start.astype(np.float64), 0
@@ -477,7 +478,7 @@ def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, 
             products -= 1
             break
         V[k] = v / norm
-        HV[k] = product(V[k])
+        HV[k] = yield V[k]
         k += 1
         if not np.isfinite(HV[k - 1]).all():
             return Eigenpair(math.nan, V[k - 1], math.nan, products, False)
@@ -496,48 +497,49 @@ def eigenpair(product: Callable, start: np.ndarray, tol: float, max_iters: int, 
     return Eigenpair(float(value), vector, float(residual), products, converged)
 
 
-def extreme_eigenvalue(product: Callable, t: int, last: np.ndarray, tol: float, max_iters: int,
-                       by: Callable = np.abs) -> Eigenpair:
+def extreme_eigenvalue(t: int, last: np.ndarray, tol: float, max_iters: int, by: Callable) -> Generator:
     """eigenpair() at step t from a random start that t alone determines: no estimate leans on another.
 
-    Where eigenvalues lie close, such a start can settle on the second. The Rayleigh quotient of any vector
-    is a lower bound of the largest: where that of `last`, (n,), the eigenvector of the estimate before, is
-    above what was found, eigenpair() goes on from there. A `last` that fits badly costs this one product.
+    Where two eigenvalues lie close, such a start can settle on the second. The Rayleigh quotient of any
+    vector is a lower bound of the largest: where that of `last`, (n,), the eigenvector of the estimate
+    before, is above what was found, eigenpair() starts from there, too. Any other `last` costs this product.
     """
-    found = eigenpair(product, np.random.default_rng(t).standard_normal(last.size), tol, max_iters, by)
-    bound = eigenpair(product, last, tol, 1, by)
+    found = yield from eigenpair(np.random.default_rng(t).standard_normal(last.size), tol, max_iters, by)
+    bound = yield from eigenpair(last, tol, 1, by)
     if by(bound.value) > by(found.value):
-        found = max(found, eigenpair(product, last, tol, max_iters, by), key=lambda pair: by(pair.value))
+        other = yield from eigenpair(last, tol, max_iters, by)
+        found = max(found, other, key=lambda pair: by(pair.value))
     return found
 
 
-# The two numbers, by column, and what each is the largest by: magnitude and value.
-LAMBDA = "lambda_max(alpha_eff*H)"
-EXTREMES = {"L": np.abs, LAMBDA: np.positive}
+def side_by_side(products: Callable, *iterations: Generator) -> list:
+    """The Eigenpairs of iterations that go on in step, as several products cost little more than one.
 
-
-def curvature_products(hessian_vector_product: Callable, x, alpha_eff) -> tuple:
-    """v -> H v and v -> D^(1/2) H D^(1/2) v, D = diag(alpha_eff), for v of shape (n,).
-
-    x, alpha_eff: float32 (1, H, W, 3).
+    products: takes a vector of each, (n,), and returns its product to each.
     """
-    root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
+    vectors, pairs = [next(iteration) for iteration in iterations], [None] * len(iterations)
+    while None in pairs:
+        for i, product in enumerate(products(*vectors)):
+            if pairs[i] is None:
+                try:
+                    vectors[i] = iterations[i].send(product)
+                except StopIteration as end:
+                    pairs[i] = end.value
+    return pairs
 
-    def H(v: np.ndarray) -> np.ndarray:
-        return hessian_vector_product(x, v.astype(np.float32).reshape(x.shape)).numpy().ravel()
 
-    return H, lambda v: root * H(root * v)
+LAMBDA = "lambda_max(alpha_eff*H)"  # its column
 
 
 def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Callable:
     """What a step size has to do with: L, plain gradient descent's bound, and lambda_max, Adam's own.
 
     L = |lambda|_max is the spectral norm of the Hessian H where it exists: the Lipschitz constant of the
-    gradient on the smooth piece in which x lies. Across the kinks of ReLU and max pooling the gradient jumps.
+    gradient on the smooth piece in which x lies; at the kinks of ReLU and max pooling the gradient jumps.
     Gradient descent is stable while its step size is below 2 / L. Adam is stable while the largest
-    eigenvalue by value, lambda_max(D H), is below adam_bound(). D H has the eigenvalues of the symmetric
-    D^(1/2) H D^(1/2), which is what is iterated on. Pixels that clipping holds at 0 or 1 count like the
-    others; without them lambda_max is 2 to 3% smaller (measured).
+    eigenvalue by value, lambda_max(D H), D = diag(alpha_eff), is below adam_bound(). D H has the
+    eigenvalues of the symmetric D^(1/2) H D^(1/2), which is what is iterated on. Clipping is outside
+    this theory: without the pixels that it holds at 0 or 1 lambda_max is 2 to 3% smaller (measured).
 
     Returns estimate(t, x_t, alpha_eff), x_t the image before update t and alpha_eff of that update, both
     float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns remarks for the log.
@@ -545,14 +547,22 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
     hessian_vector_product = make_hessian_vector_product(objective)
 
     def estimate(t: int, x_t, alpha_eff) -> list:
-        products = curvature_products(hessian_vector_product, x_t, alpha_eff)
-        pairs = [extreme_eigenvalue(product, t, last, args.optim_tol, args.optim_max_iters, by)
-                 for product, last, by in zip(products, state.eigenvectors.numpy(), EXTREMES.values())]
-        state.eigenvectors.assign([pair.vector for pair in pairs])
-        state.curvature.assign([by(pair.value) for pair, by in zip(pairs, EXTREMES.values())])
+        root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
+
+        def products(v: np.ndarray, w: np.ndarray) -> tuple:
+            """H v and D^(1/2) H D^(1/2) w."""
+            images = (vector.astype(np.float32).reshape(x_t.shape) for vector in (v, root * w))
+            Hv, HDw = (product.numpy().ravel() for product in hessian_vector_product(x_t, *images))
+            return Hv, root * HDw
+
+        (last_L, last_lambda), limits = state.eigenvectors.numpy(), (args.optim_tol, args.optim_max_iters)
+        L, lambda_max = side_by_side(products, extreme_eigenvalue(t, last_L, *limits, by=np.abs),
+                                     extreme_eigenvalue(t, last_lambda, *limits, by=np.positive))
+        state.eigenvectors.assign([L.vector, lambda_max.vector])
+        state.curvature.assign([abs(L.value), lambda_max.value])
         return [f"step {t}: {name} has not converged after {pair.products} products, "
                 f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it"
-                for pair, name in zip(pairs, EXTREMES) if not pair.converged]
+                for name, pair in (("L", L), (LAMBDA, lambda_max)) if not pair.converged]
 
     return estimate
 
@@ -571,37 +581,32 @@ def adam_bound(beta_1: float) -> float:
 
 
 def verdict(log: str, beta_1: float) -> str:
-    """What a log's estimates of lambda_max say beside Adam's bound, in one line.
+    """What the estimates of lambda_max in a log's text say beside Adam's bound, in one line.
 
-    A row holds an estimate if its value is not that of the row before, which others carry on; so the first
-    row does not count. Nor do the first ten steps, where nothing has settled, what has not
-    converged, and what was before a change of the run.
+    A row holds an estimate if its value is not the one of the row before, carried on; the first row may carry
+    one, too. Left out are the first ten steps, what has not converged, and what a changed run had before.
     """
-    values, previous, doubtful, columns = {}, None, False, []
+    values, previous, doubtful = {}, None, False
     for line in log.splitlines():
-        if line.startswith("# Step "):
-            columns = line.split("  ")
-        elif line.startswith("# Changed "):
+        if line.startswith("# Changed "):
             values = {}
-        elif line.startswith("#"):
-            doubtful |= f"{LAMBDA} has not converged" in line
-        elif LAMBDA in columns and (row := re.fullmatch(r"(\d+)  .*  (-?\d\.\d+e[+-]\d+)", line)):
+        elif row := re.fullmatch(r"(\d+)(?:  \S+){9}  (-?\d\S+)", line):
             t, value = int(row[1]), float(row[2])
             if t > 10 and previous not in (None, value) and not doubtful:
                 values[t] = value
             previous, doubtful = value, False
-    bound = adam_bound(beta_1)
-    if not values:
-        return f"{LAMBDA}: bound {bound:.3g}: too few estimates to judge"
-    reached, most = [t for t, value in values.items() if value >= bound], max(values.values())
-    last = max(values)
-    found = f"{LAMBDA}: {values[last]:.3g} at step {last}, at most {most:.3g}, bound {bound:.3g}"
-    if reached:
-        return (f"{found}: reached at step {reached[0]}: losses may oscillate from there on; a lower "
-                "--adam_learning_rate reaches it later")
-    return (f"{found}: below it so far: stable by the theory, for quadratics, "
-            "though single steps were seen to raise the loss somewhat below it"
-            + "; a larger learning rate may stay below it, too" * (most < bound / 2))
+        doubtful |= f"{LAMBDA} has not converged" in line
+    bound, numbers, judgement = adam_bound(beta_1), "", "too few estimates to judge"
+    if values:
+        most = max(values.values())
+        numbers = f"{values[max(values)]:.3g} at step {max(values)}, at most {most:.3g}, "
+        judgement = ("below it so far: stable by the theory, for quadratics, though single steps were seen "
+                     "to raise the loss somewhat below it")
+        judgement += "; a larger learning rate may stay below it, too" if most < bound / 2 else ""
+    if reached := [t for t, value in values.items() if value >= bound]:
+        judgement = (f"reached at step {reached[0]}: losses may oscillate from there on; a lower "
+                     "--adam_learning_rate reaches it later")
+    return f"{LAMBDA}: {numbers}bound {bound:.3g}: {judgement}"
 
 
 # -------------------------------------------------------------------------------- the loop
@@ -1435,7 +1440,7 @@ FLAGS = (
     ("optim", bool, "off", None, "log L, the spectral norm of the Hessian, and lambda_max, which Adam's "
      "stability bound is for; a row takes about 20 steps' time then, with --optim_every 10 about 3"),
     ("optim_every", STEPS, "1", "N", "estimate both at step 1 and every N steps"),
-    ("optim_tol", number(float, 1e-5, 0.5), "0.003", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
+    ("optim_tol", number(float, 1e-5, 0.5), "0.001", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
 )
 NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in",

@@ -44,6 +44,7 @@ CONTENDERS = {
     "torch": "PyTorch loop, channels_last",
     "bfloat16": "this tool, bfloat16",
     "product": "one Hessian-vector product",
+    "products": "two of them at one image",
     "vgg16": "this tool with --weights vgg16",
     "matmul": "float32 matrix product",
     "matmul_bfloat16": "bfloat16 matrix product",
@@ -93,7 +94,7 @@ def flops_of_step(height: int, width: int) -> float:
 # The contenders: each function sets up and returns one step to be timed.
 
 
-def ours(size: int, folder: Path, precision: str = "float32", product: bool = False, network: str = "VGG-19"):
+def ours(size: int, folder: Path, precision: str = "float32", product: int = 0, network: str = "VGG-19"):
     """The step as the command runs it: losses, alpha_eff and the check for finiteness, all read."""
     nst.start_tensorflow()
     args = settings("--precision", precision)
@@ -104,7 +105,8 @@ def ours(size: int, folder: Path, precision: str = "float32", product: bool = Fa
     if product:
         hessian_vector_product = nst.make_hessian_vector_product(objective)
         v = nst.tf.random.stateless_normal(state.x.shape, (1, 2))
-        return lambda: hessian_vector_product(state.x, v).numpy()
+        vectors = [v] * product
+        return lambda: [Hv.numpy() for Hv in hessian_vector_product(state.x, *vectors)]
     step = nst.make_step(objective, state.x, state.optimizer)
     return lambda: step().numpy()
 
@@ -203,7 +205,8 @@ def direct(size: int, folder: Path):
 
 
 SET_UP = {"ours": ours, "direct": direct, "tutorial": tutorial, "torch": torch, "matmul": matmul,
-          "bfloat16": lambda *where: ours(*where, "bfloat16"), "product": lambda *where: ours(*where, product=True),
+          "bfloat16": lambda *where: ours(*where, "bfloat16"), "product": lambda *where: ours(*where, product=1),
+          "products": lambda *where: ours(*where, product=2),
           "vgg16": lambda *where: ours(*where, network="VGG-16"),
           "matmul_bfloat16": lambda *where: matmul(*where, "bfloat16")}
 
@@ -267,7 +270,7 @@ def table_of_steps(sizes: list, rounds: int) -> None:
             row = [size, CONTENDERS[name], f"{seconds[name]:.3f}", f"{seconds[name] / seconds['ours']:.2f}", "", "", f"{memory[name]:.2f}"]
             if name.startswith("matmul"):
                 row[3], row[4], row[6] = "", f"{2 * MATRIX**3 / min(workers[name].seconds) / 1e9:.0f} (best)", ""
-            elif name not in ("product", "vgg16"):  # whose arithmetic is not this count
+            elif name not in ("product", "products", "vgg16"):  # whose arithmetic is not this count
                 rate = flops / seconds[name]
                 row[4] = f"{rate / 1e9:.0f}"
                 row[5] = f"{rate / limit['bfloat16' if name == 'bfloat16' else 'float32']:.0%}"
@@ -352,32 +355,37 @@ def lipschitz(size: int, nsteps: int, words: list) -> None:
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
     step, hessian_vector_product = nst.make_step(objective, state.x, state.optimizer), nst.make_hessian_vector_product(objective)
-    checked, spent = {1, min(10, nsteps), (10 + nsteps) // 2, nsteps}, []
-
-    def counted(x, v):
-        spent.append(1)
-        return hessian_vector_product(x, v)
-
-    last = dict(zip(nst.EXTREMES, state.eigenvectors.numpy()))
-    products, errors, told = ({name: [] for name in nst.EXTREMES} for _ in range(3))
+    checked, numbers = {1, min(10, nsteps), (10 + nsteps) // 2, nsteps}, {"L": np.abs, nst.LAMBDA: np.positive}
+    last = dict(zip(numbers, state.eigenvectors.numpy()))
+    products, errors, told = {name: [] for name in numbers}, {name: [] for name in numbers}, dict.fromkeys(numbers, 0)
     for t in range(1, nsteps + 1):
-        x_t = nst.tf.identity(state.x)
+        x_t, spent = nst.tf.identity(state.x), []
         step()
-        forms = nst.curvature_products(counted, x_t, nst.effective_learning_rate(state.optimizer))
-        for (name, by), product in zip(nst.EXTREMES.items(), forms):
+        roots = {"L": 1.0, nst.LAMBDA: np.sqrt(nst.effective_learning_rate(state.optimizer).numpy().ravel().astype(np.float64))}
+        for name, by in numbers.items():
+            product = form(hessian_vector_product, x_t, roots[name], spent)
             spent.clear()
-            pair = nst.extreme_eigenvalue(product, t, last[name], args.optim_tol, args.optim_max_iters, by)
+            iteration = nst.extreme_eigenvalue(t, last[name], args.optim_tol, args.optim_max_iters, by)
+            pair, = nst.side_by_side(lambda v: [product(v)], iteration)
             last[name] = pair.vector
             products[name].append(len(spent))
-            if not pair.converged:
-                told[name].append(t)
-            elif t in checked:
-                truth = by(lanczos(product, x_c.size, seed=10_000 + t)).max()
-                errors[name].append((by(pair.value) / truth - 1, t))
-    for name in nst.EXTREMES:
+            told[name] += not pair.converged
+            if t in checked and pair.converged:
+                errors[name].append((by(pair.value) / by(lanczos(product, x_c.size, seed=10_000 + t)).max() - 1, t))
+    pairs = np.max(list(products.values()), axis=0)  # of products, as the two numbers are found side by side
+    for name in numbers:
         error, t = max(errors[name], key=lambda pair: abs(pair[0]), default=(np.nan, 0))
-        print(f"| {size} | {' '.join(words)} | {name} | {error:+.3%} at step {t} | {len(told[name])} "
-              f"| {np.mean(products[name][:9]):.1f} | {np.mean(products[name][9:]):.1f} |", flush=True)
+        print(f"| {size} | {' '.join(words)} | {name} | {error:+.3%} at step {t} | {told[name]} | {np.mean(products[name][:9]):.1f} "
+              f"| {np.mean(products[name][9:]):.1f} | {np.mean(pairs[:9]):.1f}, {np.mean(pairs[9:]):.1f} |", flush=True)
+
+
+def form(hessian_vector_product, x, root, spent: list):
+    """v -> D^(1/2) H D^(1/2) v; each call is noted in `spent`."""
+    def product(v):
+        spent.append(1)
+        return root * hessian_vector_product(x, (root * v).astype(np.float32).reshape(x.shape))[0].numpy().ravel().astype(np.float64)
+
+    return product
 
 
 def cost_of_optim(size: int, nsteps: int) -> None:
@@ -441,7 +449,7 @@ def kinks(size: int, steps: int) -> None:
     product = tf.function(lambda x, v: nst.gradient(nst.gradient(objective(x), x), x, v), autograph=False)
     H = lambda v: product(tf.constant(x), tf.constant(v.reshape(x.shape))).numpy().ravel()  # noqa: E731
     start = np.random.default_rng(0).standard_normal(x.size)
-    top = nst.eigenpair(H, start, 1e-4, 200)
+    top = nst.side_by_side(lambda v: [H(v)], nst.eigenpair(start, 1e-4, 200, np.abs))[0]
     v = top.vector.reshape(x.shape) * np.linalg.norm(d)
     norm, g = np.linalg.norm, gradient(tf.constant(x)).numpy()
     print(f"{machine()}; {size} pixels, step {steps}, float64: L = {abs(top.value):.3g}; "
@@ -452,8 +460,10 @@ def kinks(size: int, steps: int) -> None:
         print(f"| {s:g} | {quotients[0]:.3g} | {quotients[1]:.3g} |", flush=True)
     alpha_eff = nst.effective_learning_rate(state.optimizer).numpy().astype(np.float64).ravel()
     free = ((x > 0) & (x < 1)).ravel()
-    values = [nst.eigenpair(lambda v, root=root: root * H(root * v), start, 1e-3, 200, np.positive).value
-              for root in (np.sqrt(alpha_eff), np.sqrt(alpha_eff) * free)]
+    roots = np.sqrt(alpha_eff), np.sqrt(alpha_eff) * free
+    values = [pair.value for pair in nst.side_by_side(
+        lambda *vectors: [root * H(root * v) for root, v in zip(roots, vectors)],
+        *(nst.eigenpair(start, 1e-3, 200, np.positive) for _ in roots))]
     print(f"\nlambda_max {values[0]:.3g}, over the entries that are free {values[1]:.3g}: {values[1] / values[0] - 1:+.1%}")
 
 
@@ -482,8 +492,9 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
 
             def estimate(t, x_t, alpha_eff):
                 """lambda_max alone."""
-                _, product = nst.curvature_products(hessian_vector_product, x_t, alpha_eff)
-                pair = nst.extreme_eigenvalue(product, t, state.eigenvectors.numpy()[1], args.optim_tol, args.optim_max_iters, np.positive)
+                product = form(hessian_vector_product, x_t, np.sqrt(alpha_eff.numpy().ravel().astype(np.float64)), [])
+                iteration = nst.extreme_eigenvalue(t, state.eigenvectors.numpy()[1], args.optim_tol, args.optim_max_iters, np.positive)
+                pair, = nst.side_by_side(lambda v: [product(v)], iteration)
                 state.eigenvectors.assign([pair.vector, pair.vector])
                 state.curvature.assign([0.0, pair.value])
                 return []
@@ -523,7 +534,7 @@ def main() -> None:
     elif args.overhead:
         overhead(args.sizes[0] if args.sizes else 512)
     elif args.lipschitz is not None:
-        print("| pixels | flags | number | largest error | remarks | products a row, steps 1 to 9 | from 10 on |")
+        print("| pixels | flags | number | largest error | not converged | products a row, steps 1 to 9 | from 10 on | pairs of them |")
         for line in args.lipschitz or [""]:
             lipschitz(size, args.nsteps or 40, line.split())
     elif args.optim:

@@ -387,7 +387,7 @@ WHOLE = {"image_size": (512, False), "nsteps": (1000, False), "save_every": (100
          "optim_max_iters": (100, False)}
 REAL = {"content_weight": (1e4, True), "style_weight": (0.01, True), "tv_weight": (300, True),
         "adam_learning_rate": (0.01, False), "adam_beta_1": (0.9, True), "adam_beta_2": (0.999, True),
-        "adam_epsilon": (1e-7, False), "optim_tol": (0.003, False)}
+        "adam_epsilon": (1e-7, False), "optim_tol": (0.001, False)}
 NUMERIC = {**WHOLE, **REAL}
 NO_NUMBERS = ["nan", "-nan", "inf", "-inf", "Infinity", "-1", "-1e-30", "1e30", "1e400", "9" * 30, "9" * 5000, "many", "",
               " ", "1,5", "1/2", "0x10", "1 2", "1\n2", "None", "½"]

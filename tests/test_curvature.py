@@ -12,6 +12,7 @@ from test_mathematics import arguments
 N = 300
 Q, _ = np.linalg.qr(np.random.default_rng(11).standard_normal((N, N)))
 BASE = np.linspace(-3, 3, N - 2)
+BY = np.abs, np.positive, np.abs
 
 
 @pytest.fixture
@@ -23,6 +24,11 @@ def product_of(eigenvalues, scale=1.0):
     """v -> A v for a symmetric matrix with these eigenvalues, as accurate as float32."""
     A = (Q * eigenvalues) @ Q.T
     return lambda v: scale * (A @ v.astype(np.float32)).astype(np.float32).astype(np.float64)
+
+
+def solve(nst, product, iteration):
+    """What an iteration returns, alone."""
+    return nst.side_by_side(lambda v: [product(v)], iteration)[0]
 
 
 # -------------------------------------------------------------------------- one eigenpair
@@ -40,21 +46,21 @@ SPECTRA = {
 @pytest.mark.parametrize("tol", [1e-2, 1e-4])
 def test_known_spectrum(nst, rng, name, tol):
     eigenvalues, product = SPECTRA[name], product_of(SPECTRA[name])
-    pair = nst.eigenpair(product, rng.standard_normal(N), tol, 1000)
+    pair = solve(nst, product, nst.eigenpair(rng.standard_normal(N), tol, 1000, np.abs))
     assert pair.converged and pair.residual <= tol * abs(pair.value)
     assert np.linalg.norm(pair.vector) == pytest.approx(1, abs=1e-5)
     assert abs(abs(pair.value) / 10 - 1) <= 2.5 * tol  # the residual tells nothing apart that lies within it
     assert min(abs(eigenvalues - pair.value)) <= pair.residual + 1e-5, "the residual bounds the error"
     assert pair.residual == pytest.approx(np.linalg.norm(product(pair.vector) - pair.value * pair.vector), rel=0.02, abs=1e-5)
-    by_value = nst.eigenpair(product, rng.standard_normal(N), tol, 1000, np.positive)
+    by_value = solve(nst, product, nst.eigenpair(rng.standard_normal(N), tol, 1000, np.positive))
     assert by_value.value == pytest.approx(eigenvalues.max(), rel=2.5 * tol)
     assert pair.value < 0 or name != "negative"
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-24, 1.0, 1e18, 1e30])
 def test_the_scale_changes_nothing_but_the_scale(nst, scale):
-    plain, scaled = (nst.eigenpair(product_of(np.r_[10, 4, BASE], s), np.random.default_rng(1).standard_normal(N), 1e-3, 100)
-                     for s in (1.0, scale))
+    start = np.random.default_rng(1).standard_normal(N)
+    plain, scaled = (solve(nst, product_of(np.r_[10, 4, BASE], s), nst.eigenpair(start, 1e-3, 100, np.abs)) for s in (1.0, scale))
     assert scaled.converged and scaled.products == plain.products
     assert scaled.value / scale == pytest.approx(plain.value, rel=1e-6)
 
@@ -68,18 +74,18 @@ def test_an_invariant_span(nst, rng, diagonal):
         calls.append(v)
         return np.float32(diagonal) * v.astype(np.float32)
 
-    pair = nst.eigenpair(product, rng.standard_normal(3), 1e-12, 100)
+    pair = solve(nst, product, nst.eigenpair(rng.standard_normal(3), 1e-12, 100, np.abs))
     assert len(calls) == pair.products <= 3
     assert pair.value == pytest.approx(max(diagonal, key=abs), rel=1e-6)
 
 
 def test_products_that_are_not_finite(nst):
-    pair = nst.eigenpair(lambda v: v * np.inf, np.ones(9), 1e-2, 100)
+    pair = solve(nst, lambda v: v * np.inf, nst.eigenpair(np.ones(9), 1e-2, 100, np.abs))
     assert np.isnan(pair.value) and not pair.converged and pair.products == 1
 
 
 def test_too_few_products_are_not_passed_off_as_converged(nst, rng):
-    pair = nst.eigenpair(product_of(SPECTRA["dense to the top"]), rng.standard_normal(N), 1e-6, 5)
+    pair = solve(nst, product_of(SPECTRA["dense to the top"]), nst.eigenpair(rng.standard_normal(N), 1e-6, 5, np.abs))
     assert not pair.converged and pair.products == 5 and pair.residual > 1e-6 * abs(pair.value)
 
 
@@ -89,42 +95,103 @@ def test_fewer_products_than_plain_power_iteration(nst, rng):
     while np.linalg.norm(product(v) - (v @ product(v)) * v) > 1e-2 * abs(v @ product(v)):
         v = product(v) / np.linalg.norm(product(v))
         plain += 1
-    assert nst.eigenpair(product, rng.standard_normal(N), 1e-2, 100).products * 3 <= plain
+    assert solve(nst, product, nst.eigenpair(rng.standard_normal(N), 1e-2, 100, np.abs)).products * 3 <= plain
+
+
+def test_two_side_by_side_are_each_as_alone(nst, rng):
+    """The one that ends first waits; products are shared out in the order of the iterations."""
+    products, starts = [product_of(SPECTRA[name]) for name in ("separated", "close", "negative")], rng.standard_normal((3, N))
+    alone = [solve(nst, product, nst.eigenpair(start, 1e-4, 100, by)) for product, start, by in zip(products, starts, BY)]
+    asked = []
+
+    def shared(*vectors):
+        asked.append(len(vectors))
+        return [product(v) for product, v in zip(products, vectors)]
+
+    together = nst.side_by_side(shared, *(nst.eigenpair(start, 1e-4, 100, by) for start, by in zip(starts, BY)))
+    assert set(asked) == {3} and len(asked) == max(pair.products for pair in alone) > min(pair.products for pair in alone)
+    for one, other in zip(together, alone):
+        assert one._replace(vector=0) == other._replace(vector=0) and np.array_equal(one.vector, other.vector)
 
 
 # ------------------------------------------------------------------ from step to step
 
-
 SPECTRA_BY_STEP = {
     "calm": lambda t: np.r_[10, 4, BASE],
-    "slow": lambda t: np.r_[10, 9 + 0.05 * t, BASE],
-    "fast": lambda t: np.r_[10, 5 + 0.5 * t, BASE],
-    "close": lambda t: np.r_[10, 9.7, BASE] if t < 20 else np.r_[9.7, 10, BASE],
+    "close": lambda t: np.r_[10, 9.7, BASE],
+    "slow crossing": lambda t: np.r_[10, 9 + 0.05 * t, BASE],
     "to and fro": lambda t: np.r_[10, 5, BASE] if t % 2 else np.r_[5, 10, BASE],
-    "close, to and fro": lambda t: np.r_[10, 9.7, BASE] if t % 2 else np.r_[9.7, 10, BASE],
     "sudden": lambda t: np.r_[10, 20.0 if t >= 25 else 4, BASE],
     "for one step": lambda t: np.r_[10, 20.0 if t == 25 else 4, BASE],
-    "negative": lambda t: np.r_[10, -9 - 0.1 * t, BASE],
+    "negative": lambda t: np.r_[10, -9 - 0.05 * t, BASE],
+    "exchange of two that are close": lambda t: np.r_[10, 9.7, BASE] if t % 2 else np.r_[9.7, 10, BASE],
 }
 
 
-def estimates(nst, spectrum, steps, by=np.abs, last=None, tol=3e-3):
-    """(relative error of the estimate by step, products of all) along a spectrum by step; the first `last` is at random."""
-    last, errors, products = np.random.default_rng(0).standard_normal(N) if last is None else last, {}, []
+def follow(nst, spectrum, steps, by=np.abs):
+    """The relative errors of the estimates at these steps of a spectrum, and products an estimate."""
+    last, errors, products = np.random.default_rng(0).standard_normal(N), [], []
     for t in steps:
         product = product_of(spectrum(t))
-        pair = nst.extreme_eigenvalue(lambda v: products.append(1) or product(v), t, last, tol, 100, by)
+        pair = solve(nst, lambda v: products.append(1) or product(v), nst.extreme_eigenvalue(t, last, 1e-3, 100, by))
         assert pair.converged
-        last, errors[t] = pair.vector, abs(by(pair.value) / by(spectrum(t)).max() - 1)
-    return errors, len(products)
+        last = pair.vector
+        truth = by(spectrum(t)).max()
+        errors.append((by(pair.value) - truth) / abs(truth))
+    return np.array(errors), len(products) / len(errors)
 
 
 @pytest.mark.parametrize("name", SPECTRA_BY_STEP)
 def test_no_eigenvalue_is_missed(nst, name):
-    """Of 1,000 estimates, from as many starts, none is off by more than 0.5%: 10 and 9.7 are told apart."""
-    for first in range(0, 20_000, 1000):
-        errors, _ = estimates(nst, lambda t: SPECTRA_BY_STEP[name](t - first), range(first + 1, first + 51))
-        assert max(errors.values()) <= 5e-3, max(errors, key=errors.get)
+    """Of 1,000 estimates, each from another start.
+
+    A start settles on the second of 10 and 9.7 where its part of the first is below a thirtieth of its part of the second: in
+    2 of 100. That is seen by the last eigenvector, unless there is none or the two have just changed places.
+    """
+    spectrum, begins = SPECTRA_BY_STEP[name], range(0, 20_000, 1000)
+    errors = np.array([follow(nst, lambda t: spectrum(t - begin), range(begin + 1, begin + 51))[0] for begin in begins])
+    assert errors.max() < 1e-5
+    if name == "exchange of two that are close":
+        assert np.sum(errors < -5e-3) <= 40
+    else:  # twice one after the other is 1 in 2,500
+        assert np.sum(errors[:, 1:] < -5e-3) <= (2 if name == "close" else 0)
+        assert name == "close" or errors[:, 0].min() >= -5e-3
+
+
+def test_the_largest_by_value_where_most_are_negative(nst):
+    errors, _ = follow(nst, lambda t: np.r_[-4, -2.0 if t >= 18 else -12, np.full(N - 2, -20)], range(1, 48), np.positive)
+    assert np.abs(errors).max() < 1e-4
+
+
+def test_a_calm_eigenvalue_costs_one_product_more_than_a_cold_start(nst):
+    product, cold = product_of(np.r_[10, 4, BASE]), np.random.default_rng(7).standard_normal(N)
+    alone, calls = solve(nst, product, nst.eigenpair(cold, 1e-3, 100, np.abs)), []
+    for last in Q[:, 0], Q[:, 1], Q[:, 200], cold, 1e-20 * cold.astype(np.float32):  # right; stale; of another image; none yet
+        calls.clear()
+        pair = solve(nst, lambda v: calls.append(1) or product(v), nst.extreme_eigenvalue(7, last + 1e-2 * Q[:, 5], 1e-3, 100, np.abs))
+        assert np.array_equal(pair.vector, alone.vector) and pair.value == alone.value
+        assert len(calls) == alone.products + 1 and pair.products == alone.products
+
+
+def test_every_step_has_a_start_of_its_own(nst):
+    """The same at the same step, whatever the last vector was."""
+    first = {t: next(nst.extreme_eigenvalue(t, np.ones(N), 1e-3, 100, np.abs)) for t in (1, 2, 3, 1000)}
+    for t, v in first.items():
+        assert np.array_equal(v, next(nst.extreme_eigenvalue(t, Q[:, 0], 1e-2, 10, np.positive)))
+        assert all(abs(v @ other) < 0.3 for step, other in first.items() if step != t)
+
+
+@pytest.mark.parametrize("by, eigenvalues", [(np.abs, [10, 9.7]), (np.abs, [-10, 9.7]), (np.positive, [10, 9.7]), (np.positive, [-2, -4])])
+def test_the_last_eigenvector_mends_a_start_that_settles_on_the_second(nst, by, eigenvalues):
+    spectrum = np.r_[eigenvalues, BASE if eigenvalues[1] > 0 else np.full(N - 2, -90)]
+    product, mended = product_of(spectrum), 0
+    for t in range(1, 401):
+        cold = solve(nst, product, nst.eigenpair(np.random.default_rng(t).standard_normal(N), 1e-3, 100, by))
+        if abs(cold.value - eigenvalues[1]) < 0.1:
+            mended += 1
+            pair = solve(nst, product, nst.extreme_eigenvalue(t, 0.9 * Q[:, 0] + 0.1 * Q[:, 2], 1e-3, 100, by))
+            assert pair.value == pytest.approx(eigenvalues[0], rel=1e-5) and pair.converged
+    assert mended >= 1
 
 
 # ------------------------------------------------------------------------------ the whole
@@ -346,7 +413,7 @@ def test_dense_hessian(nst, phi, rng, reduction):
     for form, tv_weight in ("isotropic", 300.0), ("isotropic", 3e7), ("anisotropic", 3e7):
         # |dx| + |dy| has no curvature where it has a derivative
         H = network + (tv_weight * variation if form == "isotropic" else 0)
-        args = arguments(loss_reduction=reduction, tv_form=form, tv_weight=tv_weight, optim_tol=3e-3, optim_max_iters=100)
+        args = arguments(loss_reduction=reduction, tv_form=form, tv_weight=tv_weight, optim_tol=1e-3, optim_max_iters=100)
         state = state_of(nst, x.shape)
         estimate = nst.make_estimate(nst.make_objective(phi, x_c, x_s, args), state, args)
         assert not estimate(1, nst.tf.constant(x), np.full(x.shape, 0.25))
@@ -404,7 +471,7 @@ def test_along_a_run(nst, inputs, phi, changed, checked):
             root = np.sqrt(nst.effective_learning_rate(state.optimizer).numpy().ravel().astype(np.float64))
 
             def product(v):
-                return H(before, v.astype(np.float32).reshape(x_c.shape)).numpy().ravel().astype(np.float64)
+                return H(before, v.astype(np.float32).reshape(x_c.shape))[0].numpy().ravel().astype(np.float64)
 
             start = np.random.default_rng(100 + row.step).standard_normal(x_c.size)
             assert row.numbers["L"] == pytest.approx(lanczos(product, start, 60, np.abs), rel=2e-3)
