@@ -371,7 +371,7 @@ def test_a_step_that_does_not_fit_into_memory(flags, tmp_path, run, monkeypatch,
     """What TensorFlow itself takes counts for small images, too."""
     monkeypatch.setattr(script, "memory_limit", lambda: 600_000_000)
     status, _, err = run(*flags("--nsteps", 1, "--save_every", 0, *more))
-    said = (r"neural_style_transfer\.py: error: out of memory \(a step takes about 0\.7 GB, and there are 0\.6\); "
+    said = (r"neural_style_transfer\.py: error: out of memory \(a step takes about 1\.1 GB, and there are 0\.6\); "
             r"try a smaller --image_size or smaller pictures\n")
     assert status == 1 and re.fullmatch(said, err), err
     assert not (tmp_path / "out").exists()
