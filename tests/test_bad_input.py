@@ -375,7 +375,7 @@ def test_a_step_that_does_not_fit_into_memory(flags, tmp_path, run, monkeypatch,
             r"try a smaller --image_size or smaller pictures\n")
     assert status == 1 and re.fullmatch(said, err), err
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(script, "memory_limit", lambda: 1_000_000_000)
+    monkeypatch.setattr(script, "memory_limit", lambda: 1_200_000_000)
     assert run(*flags("--nsteps", 1, "--save_every", 0, *more))[0] == 0
 
 
