@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 LARGEST_ERROR = 5e-5  # of the largest value
 SIZES = [(16, 16), (45, 37)]
@@ -96,6 +97,22 @@ def test_features_of_the_network_as_it_is_used(nst, always):
     truth = model((255 * x.astype(np.float64))[..., ::-1] - [103.939, 116.779, 123.68])
     for layer in found:
         assert error(found[layer], truth[layer]) < LARGEST_ERROR, layer
+
+
+def test_the_first_rows_are_those_of_direct_convolutions(nst, monkeypatch):
+    """c1 in the style of s1, 128 pixels: losses, and roughly the mean of alpha_eff, which small gradients carry."""
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o"])
+    x_c, x_s = (nst.fit("", nst.read_picture("", ROOT / name), 128) for name in ("content_files/c1.png", "style_files/s1.png"))
+    rows = {}
+    for way in "Winograd's", "direct":
+        state = nst.State(x_c, args)
+        step = nst.make_step(nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args), state.x, state.optimizer)
+        rows[way] = [list(row.numbers.values()) for row in nst.optimise(step, state, None, 0, 3)]
+        monkeypatch.setattr(nst, "winograd_pays", lambda x_shape, kernel_shape: False)
+    ours, direct = np.array(rows["Winograd's"]), np.array(rows["direct"])
+    assert ours[0, 0] == 0 and not np.array_equal(ours, direct)
+    np.testing.assert_allclose(ours[:, :4], direct[:, :4], rtol=1e-4)
+    np.testing.assert_allclose(ours[:, 5], direct[:, 5], rtol=1e-2)
 
 
 def used(nst, monkeypatch, precision: str, size: int) -> list:
