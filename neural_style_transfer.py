@@ -1438,7 +1438,7 @@ FLAGS = (
     ("ckpt_in", str, None, "FOLDER", "branch off from the newest one in this folder; overrides --resume"),
     "diagnostics",
     ("optim", bool, "off", None, "log L, the spectral norm of the Hessian, and lambda_max, which Adam's "
-     "stability bound is for; a row takes about 20 steps' time then, with --optim_every 10 3 to 4"),
+     "stability bound is for; a row takes about 20 steps' time then, or 3 to 4 with --optim_every 10"),
     ("optim_every", STEPS, "1", "N", "estimate both at step 1 and every N steps"),
     ("optim_tol", number(float, 1e-5, 0.5), "0.001", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
