@@ -143,19 +143,17 @@ def follow(nst, spectrum, steps, by=np.abs):
 
 @pytest.mark.parametrize("name", SPECTRA_BY_STEP)
 def test_no_eigenvalue_is_missed(nst, name):
-    """Of 1,000 estimates, each from another start.
+    """Of 1,000 estimates, each from another start: none, but of eigenvalues that lie close.
 
     A start settles on the second of 10 and 9.7 where its part of the first is below a thirtieth of its part of the second: in
-    2 of 100. That is seen by the last eigenvector, unless there is none or the two have just changed places.
+    2 of 100. The last eigenvector mends that, unless there is none yet or the two have just changed places.
     """
     spectrum, begins = SPECTRA_BY_STEP[name], range(0, 20_000, 1000)
     errors = np.array([follow(nst, lambda t: spectrum(t - begin), range(begin + 1, begin + 51))[0] for begin in begins])
+    missed = errors < -5e-3
     assert errors.max() < 1e-5
-    if name == "exchange of two that are close":
-        assert np.sum(errors < -5e-3) <= 40
-    else:  # twice one after the other is 1 in 2,500
-        assert np.sum(errors[:, 1:] < -5e-3) <= (2 if name == "close" else 0)
-        assert name == "close" or errors[:, 0].min() >= -5e-3
+    assert missed.sum() <= {"close": 4, "exchange of two that are close": 40}.get(name, 0)
+    assert name.startswith("exchange") or not (missed[:, 1:] > missed[:, :-1]).any(), "what was found is not lost again"
 
 
 def test_the_largest_by_value_where_most_are_negative(nst):
@@ -204,24 +202,33 @@ def state_of(nst, shape):
 
 
 def test_both_numbers_of_a_function_with_a_known_hessian(nst, rng):
-    """x^T A x / 2 + sum x^4, at the image that is passed; alpha_eff spans eight orders of magnitude, as it does in a run."""
+    """x^T A x / 2 + sum x^4, at the image that is passed; alpha_eff spans eight orders of magnitude, as it does in a run.
+
+    The largest in magnitude is negative, and the largest by value positive, for both matrices.
+    """
     tf, shape = nst.tf, (1, 4, 4, 3)
-    A = (Q[:48, :48] + Q[:48, :48].T) * 8
+    A = (Q[:48, :48] + Q[:48, :48].T) * 8 - 5 * np.eye(48)
 
     def objective(x):
         flat = tf.reshape(x, [-1, 1])
         return tf.reshape(tf.transpose(flat) @ tf.constant(A, tf.float32) @ flat / 2, [1]) + tf.reduce_sum(x**4)
 
     state = state_of(nst, shape)
-    estimate = nst.make_estimate(objective, state, argparse.Namespace(optim_tol=1e-3, optim_max_iters=100))
+    estimate, negative = nst.make_estimate(objective, state, argparse.Namespace(optim_tol=1e-3, optim_max_iters=100)), 0
     for t in 1, 3, 6:
         x, alpha_eff = rng.random(shape, np.float32), np.exp(4 * rng.standard_normal(shape)).astype(np.float32)
         assert estimate(t, tf.constant(x), alpha_eff) == []
         H, root = A + np.diag(12.0 * x.ravel() ** 2), np.sqrt(alpha_eff.ravel().astype(np.float64))
-        L = np.abs(np.linalg.eigvalsh(H)).max()
-        assert nst.curvature_columns(state, 2.0) == {
-            "alpha_eff_max*L": pytest.approx(2 * L, rel=2e-3), "L": pytest.approx(L, rel=2e-3),
-            nst.LAMBDA: pytest.approx(np.linalg.eigvalsh(root[:, None] * H * root).max(), rel=2e-3)}
+        scaled_H = root[:, None] * H * root
+        L, least, most = -np.linalg.eigvalsh(H)[0], *np.linalg.eigvalsh(scaled_H)[[0, -1]]
+        assert L > np.linalg.eigvalsh(H)[-1] and most > 0
+        negative += -least > most
+        assert nst.curvature_columns(state, 2.0) == {"alpha_eff_max*L": pytest.approx(2 * L, rel=2e-3), "L": pytest.approx(L, rel=2e-3),
+                                                     nst.LAMBDA: pytest.approx(most, rel=2e-3)}
+        for matrix, value, vector in (H, -L, 0), (scaled_H, most, 1):  # kept for the next estimate
+            v = state.eigenvectors.numpy()[vector].astype(np.float64)
+            assert np.linalg.norm(matrix @ v - value * v) <= 2e-3 * abs(value) and np.linalg.norm(v) == pytest.approx(1)
+    assert negative, "else the largest in magnitude would do"
 
 
 def test_what_has_not_converged_is_told(nst, rng):
@@ -233,9 +240,10 @@ def test_what_has_not_converged_is_told(nst, rng):
         return nst.tf.reshape(nst.tf.reshape(x, [1, -1]) @ A @ nst.tf.reshape(x, [-1, 1]) / 2, [1])
 
     state, x = state_of(nst, shape), nst.tf.zeros(shape)
-    for max_iters, told in (3, ["L", nst.LAMBDA]), (100, []):
+    even, one = np.ones(shape), np.where(np.arange(N) == 7, 1, 1e-12).reshape(shape)  # alpha_eff; D H has one eigenvalue then
+    for max_iters, alpha_eff, told in (3, even, ["L", nst.LAMBDA]), (3, one, ["L"]), (100, even, []):
         estimate = nst.make_estimate(objective, state, argparse.Namespace(optim_tol=1e-3, optim_max_iters=max_iters))
-        remarks = estimate(7, x, np.ones(shape))
+        remarks = estimate(7, x, alpha_eff)
         assert [remark.split()[2] for remark in remarks] == told
         assert all(re.fullmatch(r"step 7: \S+ has not converged after 3 products, residual [\d.]+% of it", remark) for remark in remarks)
 
@@ -331,6 +339,7 @@ def test_which_rows_the_verdict_reads(nst):
     assert steps(log) == ("30", "13")
     told = f"# step 30: {nst.LAMBDA} has not converged after 100 products, residual 2.0% of it\n30  "
     assert steps(log.replace("\n30  ", f"\n{told}")) == ("29", "12.9")
+    assert steps(log.replace("\n20  ", f"\n{told.replace('30', '20')}")) == ("30", "13")
     assert steps(log.replace("\n30  ", "\n# step 30: L has not converged after 100 products, residual 2.0% of it\n30  ")) == ("30", "13")
     for remark in "Finished, ...", "Resumed at step 29 from there", "my own note":
         assert steps(log.replace("\n30  ", f"\n# {remark}\n\n30  ")) == ("30", "13")
