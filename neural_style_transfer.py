@@ -1068,7 +1068,7 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
             state.optimizer.learning_rate = args.adam_learning_rate  # the flags win
             if changes or any(saved[flag] != state.run[flag] for flag in ("optim", "optim_every")):
                 state.curvature.assign([math.nan] * 2)  # nothing to carry on
-        except UsageError:
+        except (UsageError, MemoryError):
             raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
             wrong = f"{quoted(prefix)} is damaged, or no checkpoint of {PROGRAM} ({reason(error)})"

@@ -375,3 +375,16 @@ def test_another_version_is_told(flags, whole, tmp_path, run, nst, monkeypatch, 
     said = re.fullmatch(rf"neural_style_transfer\.py: warning: ({what}: (.+) in the checkpoint, (.+) now)\n", err)
     assert status == 0 and said and said[2] != said[3]
     assert f"# Changed {said[1]}\n" in (tmp_path / "out" / "r_c_s_log.txt").read_text()
+
+
+def test_out_of_memory_is_no_damage_of_a_checkpoint(flags, tmp_path, run, nst, monkeypatch):
+    assert run(*flags("--nsteps", 1))[0] == 0
+    before = contents(tmp_path / "out")
+
+    def load(prefix):
+        raise MemoryError("of 9 GB")
+
+    monkeypatch.setattr(nst.tf.train, "load_checkpoint", load)
+    status, _, err = run(*flags("--nsteps", 2, "--resume"))
+    assert (status, err.count("\n")) == (1, 1) and "error: out of memory (of 9 GB)" in err
+    assert contents(tmp_path / "out") == before
