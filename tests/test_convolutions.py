@@ -39,16 +39,21 @@ def test_a_convolution_and_its_gradient(nst, height, width):
     assert error(turned, gradient[:, 1:-1, 1:-1]) < LARGEST_ERROR
 
 
+def vgg16(nst, dtype: str):
+    """Keras' own VGG-16 of this dtype, with the script's weights."""
+    nst.keras.config.set_dtype_policy(dtype)
+    try:
+        vgg = nst.keras.applications.VGG16(include_top=False, weights=None)
+    finally:
+        nst.keras.config.set_dtype_policy("float32")
+    nst.set_vgg16_weights(vgg, nst.find_weights("vgg16"))
+    return vgg
+
+
 @cache
 def smooth_vgg16(nst, dtype: str):
     """VGG-16 with softplus and average pooling, which have no kinks for rounding to fall to either side of."""
-    keras = nst.keras
-    keras.config.set_dtype_policy(dtype)
-    try:
-        vgg = keras.applications.VGG16(include_top=False, weights=None)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    nst.set_vgg16_weights(vgg, nst.find_weights("vgg16"))
+    keras, vgg = nst.keras, vgg16(nst, dtype)
     for layer in vgg.layers:
         if isinstance(layer, keras.layers.MaxPooling2D):
             layer.call = lambda x: nst.tf.nn.avg_pool2d(x, 2, 2, "VALID")
@@ -87,12 +92,7 @@ def test_every_layer_its_gradient_and_a_hessian_vector_product(nst, always, heig
 def test_features_of_the_network_as_it_is_used(nst, always):
     x = np.random.default_rng(3).random((1, 45, 37, 3), np.float32)
     found = nst.vgg_features(nst.find_weights("vgg16"))(nst.tf.constant(x))
-    nst.keras.config.set_dtype_policy("float64")
-    try:
-        vgg = nst.keras.applications.VGG16(include_top=False, weights=None)
-    finally:
-        nst.keras.config.set_dtype_policy("float32")
-    nst.set_vgg16_weights(vgg, nst.find_weights("vgg16"))
+    vgg = vgg16(nst, "float64")
     model = nst.keras.Model(vgg.input, {layer: vgg.get_layer(layer).output for layer in found})
     truth = model((255 * x.astype(np.float64))[..., ::-1] - [103.939, 116.779, 123.68])
     for layer in found:
