@@ -17,7 +17,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "neural_style_transfer.py"
 sys.path.insert(0, str(ROOT))
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in the background, and children inherit that
+# A shell ignores SIGINT in the background, and nohup SIGHUP; children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def command(*words, cwd=None, env=None, timeout=240, **options) -> subprocess.CompletedProcess:
