@@ -1414,7 +1414,8 @@ FLAGS = (
     "objective (alpha L_content + beta L_style + tau L_TV)",
     ("content_weight", WEIGHT, "10000", "ALPHA", "alpha: higher keeps more of the content's structure"),
     ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),
-    ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother"),
+    ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother; total variation is a sum over "
+     "pixels, so at 256 pixels 1200 looks like 300 at 512"),
     ("loss_reduction", REDUCTIONS, "mean", None, "of squared differences; the weights are made for mean"),
     ("tv_form", FORMS, "isotropic", None, "sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|"),
     ("weights", str, "imagenet", "imagenet|vgg16|FILE", "VGG weights: imagenet, the usual choice, is "
@@ -1438,7 +1439,7 @@ FLAGS = (
     ("ckpt_in", str, None, "FOLDER", "branch off from the newest one in this folder; overrides --resume"),
     "diagnostics",
     ("optim", bool, "off", None, "log L, the spectral norm of the Hessian, and lambda_max, which Adam's "
-     "stability bound is for; a row takes about 20 steps' time then, or 3 to 4 with --optim_every 10"),
+     "stability bound is for; a row takes 20 to 26 steps' time then, or about 4 with --optim_every 10"),
     ("optim_every", STEPS, "1", "N", "estimate both at step 1 and every N steps"),
     ("optim_tol", number(float, 1e-5, 0.5), "0.001", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
