@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Lay out the pictures of several runs in a labelled table, with Pillow.
+"""Lay out the pictures of several runs in a labelled table, with Pillow; make the inputs of some of them.
 
     python output_files/sheets.py pairs      pairs.jpg: contents c1 to c5 by styles s1 to s5
     python output_files/sheets.py stages     stages.jpg: one run at six of its steps
     python output_files/sheets.py flags      flags.jpg: one flag a row, five values each
+    python output_files/sheets.py symptoms   symptoms.jpg: what helps, before and after
+    python output_files/sheets.py inputs     what the symptoms are made of, in symptoms/
+
+    python output_files/sheets.py recolour CONTENT STYLE RESULT    the content in the colours of the style
 
 The README.md beside this file has the commands that make the runs.
 """
@@ -11,7 +15,8 @@ The README.md beside this file has the commands that make the runs.
 import sys
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 HERE = Path(__file__).resolve().parent
 GAP = 6  # pixels between pictures
@@ -74,12 +79,68 @@ def flags() -> Image.Image:
                                 for i, value in enumerate(values)} for flag, values in FLAGS.items()}, 256)
 
 
-SHEETS = {"pairs": pairs, "stages": stages, "flags": flags}
+def symptoms() -> Image.Image:
+    run = "symptoms/{}/result_{}_final.png"
+    cells = {"1: speckled": run.format("1_before", "c1_s1"), "four times the tau": run.format("before", "c1_s1"),
+             "2: photographic": run.format("2_before", "c2_s4"), "beta 0.1, tau 3600": run.format("2_after", "c2_s4"),
+             "3: grey style": run.format("3_before", "c1_grey"), "beta 1, tau 12000": run.format("3_after", "c1_grey"),
+             "4: broken face": run.format("4_before", "c5_s2"), "alpha 100000": run.format("4_after", "c5_s2"),
+             "5: too smooth": run.format("5_before", "c1_s1"), "tau 30": "large/c1_s1/result_c1_s1_final.png",
+             "6: a quarter of the style": run.format("6_larger", "c1_quarter"), "four of the style": run.format("6_smaller", "c1_four"),
+             "7: other colours": run.format("7_before", "c4_s3"), "content recoloured": run.format("7_after", "recoloured_s3")}
+    names = list(cells)
+    return table({" " * i: {name: cells[name] for name in names[4 * i:4 * i + 4]} for i in range(4)}, 256)
+
+
+def recoloured(content: Image.Image, style: Image.Image) -> Image.Image:
+    """The content with the mean and the covariance of the style's colours."""
+    c, s = (np.asarray(image, np.float64).reshape(-1, 3) for image in (content, style))
+
+    def root(colours, exponent: float):
+        variances, axes = np.linalg.eigh(np.cov(colours.T) + np.eye(3))
+        return axes * variances**exponent @ axes.T
+
+    colours = (c - c.mean(0)) @ root(c, -0.5) @ root(s, 0.5) + s.mean(0)
+    return Image.fromarray(np.rint(np.clip(colours, 0, 255)).astype(np.uint8).reshape(content.height, content.width, 3))
+
+
+def recolour(content: str, style: str, result: str) -> None:
+    """From file to file; the tool reads them, as it does upright and in sRGB."""
+    sys.path.insert(0, str(HERE.parent))
+    import neural_style_transfer as nst
+
+    try:
+        recoloured(nst.read_picture("content", content).image, nst.read_picture("style", style).image).save(result)
+    except (nst.UsageError, OSError, ValueError) as error:
+        sys.exit(f"sheets.py: error: {error}")
+
+
+def inputs() -> None:
+    """A style that is grey and muted, a quarter of a style, four of it side by side, a content in a style's colours."""
+    s1, s3, c4 = (Image.open(HERE.parent / name).convert("RGB")
+                  for name in ("style_files/s1.png", "style_files/s3.png", "content_files/c4.png"))
+    four = Image.new("RGB", (2 * s1.width, 2 * s1.height))
+    for i, j in (0, 0), (0, 1), (1, 0), (1, 1):  # mirrored, so that no edge shows
+        tile = ImageOps.mirror(s1) if i else s1
+        four.paste(ImageOps.flip(tile) if j else tile, (i * s1.width, j * s1.height))
+    pictures = {"grey": ImageEnhance.Contrast(s1.convert("L")).enhance(0.4), "four": four,
+                "quarter": s1.crop((0, 0, s1.width // 2, s1.height // 2)), "recoloured": recoloured(c4, s3)}
+    (HERE / "symptoms").mkdir(exist_ok=True)
+    for name, image in pictures.items():
+        image.save(HERE / "symptoms" / f"{name}.png")
+
+
+SHEETS = {"pairs": pairs, "stages": stages, "flags": flags, "symptoms": symptoms}
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in SHEETS:
+    what, *files = sys.argv[1:] or [""]
+    if what == "recolour" and len(files) == 3:
+        sys.exit(recolour(*files))
+    if files or what not in [*SHEETS, "inputs"]:
         sys.exit(__doc__)
+    if what == "inputs":
+        sys.exit(inputs())
     try:
-        SHEETS[sys.argv[1]]().save(HERE / f"{sys.argv[1]}.jpg", quality=88, subsampling=0, optimize=True)
+        SHEETS[what]().save(HERE / f"{what}.jpg", quality=88, subsampling=0, optimize=True)
     except FileNotFoundError as error:
         sys.exit(f"sheets.py: {error.filename} is missing; output_files/README.md has the command that makes it")

@@ -11,34 +11,49 @@ from PIL import Image
 
 from conftest import ROOT, rows
 
-README = (ROOT / "README.md").read_text()
 OUTPUT = ROOT / "output_files"
 PAIRS = [f"c{i}_s{j}" for i in range(1, 6) for j in range(1, 6)]
 FLAGS = {"content_weight": (100, 1000, 10000, 100000, 1000000), "style_weight": (0.0001, 0.001, 0.1, 1), "tv_weight": (3, 30, 3000, 30000)}
 DEFAULTS = {"content_weight": 10000.0, "style_weight": 0.01, "tv_weight": 300.0, "loss_reduction": "mean", "tv_form": "isotropic",
             "adam_learning_rate": 0.01, "adam_beta_1": 0.9, "log_every": 1}
+FAST = {"adam_learning_rate": 0.04, "precision": "bfloat16"}
+SYMPTOMS = (("before", "c1_s1", {}), ("1_before", "c1_s1", {"tv_weight": 300.0}),
+            ("2_before", "c2_s4", {}), ("2_after", "c2_s4", {"tv_weight": 3600.0, "style_weight": 0.1}),
+            ("3_before", "c1_grey", {}), ("3_after", "c1_grey", {"tv_weight": 12000.0, "style_weight": 1.0}),
+            ("4_before", "c5_s2", {}), ("4_after", "c5_s2", {"content_weight": 100000.0}),
+            ("6_larger", "c1_quarter", {}), ("6_smaller", "c1_four", {}),
+            ("7_before", "c4_s3", {}), ("7_after", "recoloured_s3", {}))
 # folder: (stem of its files, what is not default)
 RUNS = {"c1_s1/run0": ("result_c1_s1", {"image_size": 512, "nsteps": 1000, "precision": "float32"}),
-        **{f"pairs/{pair}": (f"result_{pair}", {"image_size": 320, "nsteps": 500, "precision": "bfloat16"}) for pair in PAIRS},
-        **{f"flags/{flag}_{value}": ("result_c1_s1", {"image_size": 256, "nsteps": 300, "precision": "bfloat16", flag: float(value)})
+        **{f"pairs/{pair}": (f"result_{pair}", {**FAST, "image_size": 320, "nsteps": 250, "tv_weight": 800.0}) for pair in PAIRS},
+        **{f"flags/{flag}_{value}": ("result_c1_s1", {**FAST, "image_size": 256, "nsteps": 150, flag: float(value)})
            for flag, values in FLAGS.items() for value in values},
         **{f"rates/{rate}": ("result_c1_s1", {"image_size": 256, "nsteps": 150, "precision": "float32", "adam_learning_rate": rate})
            for rate in (0.01, 0.1)},
-        **{f"large/{pair}": (f"result_{pair}", {"image_size": 512, "nsteps": 500, "precision": "bfloat16"}) for pair in ("c1_s2", "c2_s1")},
-        "large/c1_s1_tv30": ("result_c1_s1", {"image_size": 512, "nsteps": 1000, "precision": "bfloat16", "tv_weight": 30.0})}
+        **{f"large/{pair}": (f"result_{pair}", {**FAST, "image_size": 512, "nsteps": 450, "tv_weight": 30.0})
+           for pair in ("c1_s1", "c2_s5", "c4_s2", "c5_s1")},
+        **{f"symptoms/{name}": (f"result_{pair}", {**FAST, "image_size": 256, "nsteps": 150, "tv_weight": 1200.0, **changed})
+           for name, pair, changed in SYMPTOMS},
+        "symptoms/5_before": ("result_c1_s1", {**FAST, "image_size": 512, "nsteps": 450})}
 
 
-def test_every_picture_and_heading_that_is_linked_is_there():
-    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
-    assert len(pictures) >= 10
-    for name in pictures:
-        with Image.open(ROOT / name) as image:
+def headings(readme):
+    """Of a Markdown file, as GitHub makes addresses of them."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", readme.read_text(), flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", ["README.md", "output_files/README.md", "tests/README.md"])
+def test_every_picture_file_and_heading_that_is_linked_is_there(name):
+    readme = ROOT / name
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme.read_text())
+    assert len(pictures) >= {"README.md": 7, "output_files/README.md": 3, "tests/README.md": 0}[name]
+    for picture in pictures:
+        with Image.open(readme.parent / picture) as image:
             image.load()
-    headings = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-                for line in README.splitlines() if line.startswith("#")}
-    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings
-    for name, heading in re.findall(r"\]\(([\w/]+\.md)(?:#([^)]+))?\)", README):
-        assert not heading or f"\n## {heading.capitalize()}" in (ROOT / name).read_text(), name
+    for file, heading in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", readme.read_text()):
+        linked = readme.parent / file if file else readme
+        assert linked.is_file() and (not heading or heading in headings(linked)), (file, heading)
 
 
 def test_a_sheet_without_its_runs(tmp_path):
@@ -59,6 +74,14 @@ def test_runs_that_are_shown(folder):
     for name, value in {**DEFAULTS, **changed}.items():
         assert f"\n# {name}: {value}\n" in text, name
     assert "\n# Weights: vgg16, VGG-16, " in text and "/tmp" not in text and "/work" not in text
+
+
+def test_all_runs_are_of_one_script():
+    """And the README beside them says which one, and at which commit it was."""
+    logs = [(OUTPUT / folder / f"{stem}_log.txt").read_text() for folder, (stem, _) in RUNS.items()]
+    of = {re.search(r"^# Script SHA-256: (\w{64})$", log, re.MULTILINE)[1] for log in logs}
+    assert len(of) == 1
+    assert re.search(rf"`{of.pop()}`.*`[0-9a-f]{{7}}`", (OUTPUT / "README.md").read_text(), re.DOTALL)
 
 
 def test_adams_bound_in_the_runs_that_show_it():
