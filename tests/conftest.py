@@ -20,6 +20,9 @@ sys.path.insert(0, str(ROOT))
 # A shell ignores SIGINT in the background, and nohup SIGHUP; children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Workers share the cores: with all of them for each, TensorFlow's threads would wait for one another.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, os.cpu_count() // WORKERS)))
 
 
 def command(*words, cwd=None, env=None, timeout=240, **options) -> subprocess.CompletedProcess:
