@@ -4,6 +4,7 @@ The pictures are 64 to 96 pixels wide and the runs a few steps long, so that the
 within minutes on two cores. `--weights vgg16` gives every test the real network.
 """
 
+import functools
 import os
 import signal
 import subprocess
@@ -67,11 +68,20 @@ def nst():
     return neural_style_transfer
 
 
+@pytest.fixture(scope="session")
+def vgg_features(nst):
+    """The script's, but VGG-16, whose hash is checked at every run, is made once: TensorFlow never frees it (60 MB)."""
+    make, once = nst.vgg_features, functools.cache(nst.vgg_features)
+    return lambda weights, *more: (once if nst.network(weights) == "VGG-16" else make)(weights, *more)
+
+
 @pytest.fixture
-def run(nst, capfd):
+def run(nst, vgg_features, capfd, monkeypatch):
     """Run the command line in this process; returns (status, stdout, stderr)."""
     def run(*words):
-        status = nst.main([str(word) for word in words])
+        with monkeypatch.context() as patch:
+            patch.setattr(nst, "vgg_features", vgg_features)
+            status = nst.main([str(word) for word in words])
         return status, *capfd.readouterr()
 
     return run
