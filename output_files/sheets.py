@@ -80,16 +80,15 @@ def flags() -> Image.Image:
 
 
 def symptoms() -> Image.Image:
-    run = "symptoms/{}/result_{}_final.png"
-    cells = {"1: speckled": run.format("1_before", "c1_s1"), "four times the tau": run.format("before", "c1_s1"),
-             "2: photographic": run.format("2_before", "c2_s4"), "beta 0.1, tau 3600": run.format("2_after", "c2_s4"),
-             "3: grey style": run.format("3_before", "c1_grey"), "beta 1, tau 12000": run.format("3_after", "c1_grey"),
-             "4: broken face": run.format("4_before", "c5_s2"), "alpha 100000": run.format("4_after", "c5_s2"),
-             "5: too smooth": run.format("5_before", "c1_s1"), "tau 30": "large/c1_s1/result_c1_s1_final.png",
-             "6: a quarter of the style": run.format("6_larger", "c1_quarter"), "four of the style": run.format("6_smaller", "c1_four"),
-             "7: other colours": run.format("7_before", "c4_s3"), "content recoloured": run.format("7_after", "recoloured_s3")}
-    names = list(cells)
-    return table({" " * i: {name: cells[name] for name in names[4 * i:4 * i + 4]} for i in range(4)}, 256)
+    cells = {"1: speckled": "1_before/result_c1_s1", "four times the tau": "before/result_c1_s1",
+             "2: photographic": "2_before/result_c2_s4", "beta 0.1, tau 3600": "2_after/result_c2_s4",
+             "3: grey style": "3_before/result_c1_grey", "beta 1, tau 12000": "3_after/result_c1_grey",
+             "4: broken face": "4_before/result_c5_s2", "alpha 100000": "4_after/result_c5_s2",
+             "5: too smooth": "5_before/result_c1_s1", "tau 30": "../large/c1_s1/result_c1_s1",
+             "6: a quarter of the style": "6_larger/result_c1_quarter", "four of the style": "6_smaller/result_c1_four",
+             "7: other colours": "7_before/result_c4_s3", "content recoloured": "7_after/result_recoloured_s3"}
+    files = [(label, f"symptoms/{run}_final.png") for label, run in cells.items()]
+    return table({" " * i: dict(files[i:i + 4]) for i in range(0, len(files), 4)}, 256)
 
 
 def recoloured(content: Image.Image, style: Image.Image) -> Image.Image:
@@ -133,14 +132,15 @@ def inputs() -> None:
 SHEETS = {"pairs": pairs, "stages": stages, "flags": flags, "symptoms": symptoms}
 
 if __name__ == "__main__":
-    what, *files = sys.argv[1:] or [""]
-    if what == "recolour" and len(files) == 3:
-        sys.exit(recolour(*files))
-    if files or what not in [*SHEETS, "inputs"]:
-        sys.exit(__doc__)
-    if what == "inputs":
-        sys.exit(inputs())
-    try:
-        SHEETS[what]().save(HERE / f"{what}.jpg", quality=88, subsampling=0, optimize=True)
-    except FileNotFoundError as error:
-        sys.exit(f"sheets.py: {error.filename} is missing; output_files/README.md has the command that makes it")
+    match sys.argv[1:]:
+        case ["recolour", content, style, result]:
+            recolour(content, style, result)
+        case ["inputs"]:
+            inputs()
+        case [sheet] if sheet in SHEETS:
+            try:
+                SHEETS[sheet]().save(HERE / f"{sheet}.jpg", quality=88, subsampling=0, optimize=True)
+            except FileNotFoundError as error:
+                sys.exit(f"sheets.py: {error.filename} is missing; output_files/README.md has the command that makes it")
+        case _:
+            sys.exit(__doc__)
