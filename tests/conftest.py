@@ -72,7 +72,13 @@ def nst():
 def vgg_features(nst):
     """The script's, but VGG-16, whose hash is checked at every run, is made once: TensorFlow never frees it (60 MB)."""
     make, once = nst.vgg_features, functools.cache(nst.vgg_features)
-    return lambda weights, *more: (once if nst.network(weights) == "VGG-16" else make)(weights, *more)
+    return lambda weights, precision="float32": (once if nst.network(weights) == "VGG-16" else make)(weights, precision)
+
+
+@pytest.fixture(scope="session")
+def phi(nst, vgg_features):
+    """VGG-16's, in float32."""
+    return vgg_features(nst.find_weights("vgg16"))
 
 
 @pytest.fixture
@@ -129,3 +135,10 @@ def names(folder: Path) -> list:
 
 def contents(folder: Path) -> dict:
     return {name: (folder / name).read_bytes() for name in names(folder)}
+
+
+def without(folder: Path, *steps: int) -> None:
+    """Remove the checkpoints of these steps from a folder."""
+    for t in steps:
+        for part in folder.glob(f"ckpt-{t}.*"):
+            part.unlink()

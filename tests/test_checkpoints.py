@@ -8,14 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CADENCE, assert_same_run, contents, names, row_lines, rows
-
-
-def without(folder, *steps) -> None:
-    """Remove the checkpoints of these steps."""
-    for t in steps:
-        for part in folder.glob(f"ckpt-{t}.*"):
-            part.unlink()
+from conftest import CADENCE, assert_same_run, contents, names, row_lines, rows, without
 
 
 def moved_to(out: str) -> Path:

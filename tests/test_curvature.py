@@ -377,11 +377,6 @@ def dense_hessian(tf, losses, x) -> np.ndarray:
     return (H + H.T) / 2
 
 
-@pytest.fixture(scope="module")
-def phi(nst):
-    return nst.vgg_features(nst.find_weights("vgg16"))
-
-
 def network_losses(nst, phi, x_c, x_s, reduction):
     """alpha L_content + beta L_style of a batch, one each."""
     tf = nst.tf
@@ -475,7 +470,7 @@ def lanczos(product, start, steps: int, by) -> float:
     return by(np.linalg.eigvalsh(T, UPLO="U")).max()
 
 
-@pytest.mark.parametrize("changed, checked", [({}, (2, 12)), ({"tv_weight": 3e6}, (8,))], ids=["default", "TV dominates"])
+@pytest.mark.parametrize("changed, checked", [({}, (2, 20)), ({"tv_weight": 3e6}, (8,))], ids=["default", "TV dominates"])
 def test_along_a_run(nst, inputs, phi, changed, checked):
     """Both numbers within 0.2% of 60 Lanczos steps from a random start, if they have converged."""
     x_c, x_s = (nst.fit("", nst.read_picture("", inputs / name), 48) for name in ("c.png", "s.png"))

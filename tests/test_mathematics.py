@@ -23,11 +23,6 @@ def weights(nst):
     return nst.find_weights("vgg16")
 
 
-@pytest.fixture(scope="module")
-def phi(nst, weights):
-    return nst.vgg_features(weights)
-
-
 # Losses
 
 

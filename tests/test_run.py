@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import CADENCE, COLUMN_LINE, OPTIM_COLUMNS, ROOT, assert_same_run, contents, names, picture, row_lines, rows
+from conftest import CADENCE, COLUMN_LINE, OPTIM_COLUMNS, ROOT, assert_same_run, contents, names, picture, row_lines, rows, without
 
 def test_files_and_terminal(whole):
     out, result = whole
@@ -96,8 +96,7 @@ def test_an_older_checkpoint_with_nothing_left_to_do(flags, tmp_path, run):
     assert status == 0 and "Nothing left to do" in out and final.read_bytes() == before
     for part in checkpoint.parent.glob("ckpt-4.*"):  # a renamed one, with none of the usual names beside it
         part.rename(part.with_name(part.name.replace("ckpt-4", "best")))
-    for part in checkpoint.parent.glob("ckpt-5.*"):
-        part.unlink()
+    without(checkpoint.parent, 5)
     status, _, err = run(*flags(*CADENCE, "--nsteps", 5, "--resume_from", checkpoint.with_name("best")))
     assert (status, err) == (0, "") and final.read_bytes() == before
 
@@ -140,8 +139,7 @@ def test_a_finished_run_of_another_folder_with_nothing_left_to_do(flags, whole, 
 def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run, listed):
     """And what a kill has left half written is written over; TensorFlow's own list is not needed."""
     log = shutil.copytree(whole[0], tmp_path / "out") / "r_c_s_log.txt"
-    for part in (tmp_path / "out" / "checkpoints").glob("ckpt-12.*"):
-        part.unlink()
+    without(tmp_path / "out" / "checkpoints", 12)
     for name in "r_c_s_000012.png", "r_c_s_final.png":
         (tmp_path / "out" / name).unlink()
     log.write_text(re.search(r"(?s).*\n10  \d", log.read_text())[0])  # cut off in the middle of a row
@@ -170,8 +168,7 @@ def test_resume_from_a_checkpoint_of_its_own_begins_anew(flags, whole, tmp_path,
 
 def test_ckpt_in_continues_in_another_output(flags, whole, tmp_path, run):
     shutil.copytree(whole[0] / "checkpoints", tmp_path / "from")
-    for part in (tmp_path / "from").glob("ckpt-12.*"):
-        part.unlink()
+    without(tmp_path / "from", 12)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--ckpt_in", tmp_path / "from"))
     assert status == 0 and err == "" and "Resuming at step 8" in out
     folder = tmp_path / "out"
@@ -206,13 +203,12 @@ def test_unconverged_estimates_are_marked_and_carried(flags, tmp_path, run):
     assert L[0] != L[1] == L[2] != L[3] == L[4]
 
 
-def test_the_objective_flags_reach_the_log(flags, tmp_path, run, nst):
+def test_the_objective_flags_reach_the_log(flags, tmp_path, run, nst, phi):
     """Row 1, from the pictures that were saved: other weights, sums and the other total variation."""
     weights = ["--content_weight", 2, "--style_weight", 3e-6, "--tv_weight", 5]
     assert run(*flags("--nsteps", 2, *weights, "--loss_reduction", "sum", "--tv_form", "anisotropic"))[0] == 0
     x_c, x_s = (np.asarray(Image.open(tmp_path / "out" / f"r_c_s_{what}.png"), np.float32)[None] / 255
                 for what in ("000000", "style"))
-    phi = nst.vgg_features(nst.find_weights("vgg16"))
 
     def grams(x):
         maps = phi(x)

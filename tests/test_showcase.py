@@ -108,9 +108,8 @@ def test_adams_bound_in_the_runs_that_show_it():
     assert np.sum(np.diff(calm[10:, 4]) > 0) < np.sum(np.diff(wild[10:, 4]) > 0)
 
 
-def test_which_layers_the_style_term_comes_from(nst):
+def test_which_layers_the_style_term_comes_from(nst, phi):
     """Nearly all of the style term at the start is block4_conv1's, next to none block1_conv1's."""
-    phi = nst.vgg_features(nst.find_weights("vgg16"))
     x_c, x_s = (nst.fit("", nst.read_picture("", ROOT / name), 128) for name in ("content_files/c1.png", "style_files/s1.png"))
     phi_c, phi_s = phi(x_c), phi(x_s)
     terms = {layer: np.mean((nst.gram_matrix(phi_c[layer]) - nst.gram_matrix(phi_s[layer])) ** 2) for layer in nst.STYLE_LAYERS}
