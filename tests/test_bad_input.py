@@ -513,6 +513,7 @@ def test_control_characters_in_names(tmp_path, run):
     assert np.loadtxt(log)[:, 0].tolist() == [1, 2, 3]
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras, of files that fit no network
 def test_weights_that_do_not_fit(flags, tmp_path, run, nst):
     """Whole files of Keras' two formats, and of none, that are not VGG-19's: found when Keras loads them."""
     layers = nst.keras.layers
