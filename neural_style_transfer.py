@@ -580,35 +580,6 @@ def adam_bound(beta_1: float) -> float:
     return 2 * (1 + beta_1) / (1 - beta_1)
 
 
-def verdict(log: str, beta_1: float) -> str:
-    """What the estimates of lambda_max in a log's text say beside Adam's bound, in one line.
-
-    A row holds an estimate if its value is not the one of the row before, carried on; the first row may carry
-    one, too. Left out are the first ten steps, what has not converged, and what a changed run had before.
-    """
-    values, previous, doubtful = {}, None, False
-    for line in log.splitlines():
-        if line.startswith("# Changed "):
-            values = {}
-        elif row := re.fullmatch(r"(\d+)(?:  \S+){9}  (-?\d\S+)", line):
-            t, value = int(row[1]), float(row[2])
-            if t > 10 and previous not in (None, value) and not doubtful:
-                values[t] = value
-            previous, doubtful = value, False
-        doubtful |= f"{LAMBDA} has not converged" in line
-    bound, numbers, judgement = adam_bound(beta_1), "", "too few estimates to judge"
-    if values:
-        most = max(values.values())
-        numbers = f"{values[max(values)]:.3g} at step {max(values)}, at most {most:.3g}, "
-        judgement = ("below it so far: stable by the theory, for quadratics, though single steps were seen "
-                     "to raise the loss somewhat below it")
-        judgement += "; a larger learning rate may stay below it, too" if most < bound / 2 else ""
-    if reached := [t for t, value in values.items() if value >= bound]:
-        judgement = (f"reached at step {reached[0]}: losses may oscillate from there on; a lower "
-                     "--adam_learning_rate reaches it later")
-    return f"{LAMBDA}: {numbers}bound {bound:.3g}: {judgement}"
-
-
 # -------------------------------------------------------------------------------- the loop
 
 

@@ -301,58 +301,6 @@ def test_adam_is_stable_below_its_bound_and_not_above(nst, beta_1):
     assert max(sizes[1.02][-50:]) > 30 * sizes[1.02][0], "above: it swings ever wider, up to where x is clipped"
 
 
-def log_of(nst, values, fields=11) -> str:
-    """Rows with these lambda_max by step, under their header."""
-    columns = "  ".join(["# Step", *nst.COLUMNS, *["alpha_eff_max*L", "L", nst.LAMBDA][:fields - 8]])
-    table = ["  ".join([str(t), *["1.00000000e+00"] * (fields - 2), f"{value:.8e}"]) for t, value in values.items()]
-    return "\n".join(["# Neural style transfer", "# optim: True", columns, *table, ""])
-
-
-def test_the_verdict(nst):
-    calm = {t: t / 10 for t in range(1, 101)}
-    below = ("below it so far: stable by the theory, for quadratics, though single steps were seen to raise the loss somewhat below it")
-    for values, beta_1, said in (
-            (calm, 0.9, f"10 at step 100, at most 10, bound 38: {below}; a larger learning rate may stay below it, too"),
-            ({t: 35.0 if t == 50 else 1 + t / 1000 for t in range(1, 101)}, 0.9, f"1.1 at step 100, at most 35, bound 38: {below}"),
-            (calm, 0.5, "10 at step 100, at most 10, bound 6: reached at step 60: losses may oscillate from there on; "
-                        "a lower --adam_learning_rate reaches it later"),
-            ({t: 50.0 if t < 11 else t + 0.5 for t in range(1, 61)}, 0.9, "60.5 at step 60, at most 60.5, bound 38: reached at step 38: losses"),
-            ({t: 60.0 - t for t in range(1, 11)}, 0.0, "bound 2: too few estimates to judge"),
-            ({}, 0.9, "bound 38: too few estimates to judge")):
-        found = nst.verdict(log_of(nst, values), beta_1)
-        assert found.startswith(f"{nst.LAMBDA}: {said}") and (found.endswith(said) or said.endswith("losses")), found
-
-
-def test_which_rows_the_verdict_reads(nst):
-    """Those that hold an estimate: of a step past the tenth, converged, of the run as it is now."""
-    def steps(log):
-        found = nst.verdict(log, 0.9)
-        return re.search(r"at step (\d+), at most (\S+),", found).groups() if "at most" in found else None
-
-    carried = {t: {1: 99.0, 2: 30.0, 3: 20.0}[1 + t // 20] + (t == 1) for t in range(1, 60)}  # every 20th step
-    assert steps(log_of(nst, carried)) == ("40", "30")
-    assert steps(log_of(nst, {t: value for t, value in carried.items() if t < 20})) is None, "99 is of step 1"
-    assert steps(log_of(nst, {t: value for t, value in carried.items() if t % 15 == 0})) == ("45", "30"), "--log_every 15: fewer rows"
-    assert steps(log_of(nst, {59: 99.0})) is None, "it may be carried on from the first steps"
-
-    log = log_of(nst, {t: 10 + t / 10 for t in range(1, 31)})
-    assert steps(log) == ("30", "13")
-    told = f"# step 30: {nst.LAMBDA} has not converged after 100 products, residual 2.0% of it\n30  "
-    assert steps(log.replace("\n30  ", f"\n{told}")) == ("29", "12.9")
-    assert steps(log.replace("\n20  ", f"\n{told.replace('30', '20')}")) == ("30", "13")
-    assert steps(log.replace("\n30  ", "\n# step 30: L has not converged after 100 products, residual 2.0% of it\n30  ")) == ("30", "13")
-    for remark in "Finished, ...", "Resumed at step 29 from there", "my own note":
-        assert steps(log.replace("\n30  ", f"\n# {remark}\n\n30  ")) == ("30", "13")
-    changed = "# Resumed at step 20 from there\n# Changed tv_weight: 300.0 in the checkpoint, 3.0 now\n"
-    assert steps(log.replace("\n21  ", f"\n{changed}21  ")) == ("30", "13")
-    assert steps(log.replace("\n30  ", f"\n{changed}30  ")) == ("30", "13")
-    assert steps(log + changed) is None
-    off = "".join(log_of(nst, {t: 99.0 + t for t in range(31, 41)}, 8).splitlines(keepends=True)[2:])
-    on = "".join(log_of(nst, {t: 20.0 + t for t in range(41, 51)}).splitlines(keepends=True)[2:])
-    assert steps(log + off) == ("30", "13"), "rows of eight columns have none"
-    assert steps(log + off + on) == ("50", "70")
-
-
 # --------------------------------------------------------- the dense Hessian of a 16 x 16 image
 # 768 columns, forward over reverse where the script goes reverse over reverse, of an objective that is
 # written anew here from the formulas.
