@@ -622,81 +622,50 @@ def due(t: int, every: int) -> bool:
 # What is read, by Pillow's names: pictures made of pixels; no format that starts another program.
 READABLE = "PNG JPEG TIFF WEBP AVIF GIF BMP DIB PPM JPEG2000 TGA ICO".split()
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # large text and profiles are no fault
-# What people have that is none of these, by its first bytes.
-FOREIGN = {"HEIC": rb".{4}ftyp(he[iv]|m[is]f1(?!.{4,60}avi[fs]))",
-           "SVG": rb"\W*<(svg|\?xml|!--|!DOCTYPE svg)", "PDF": rb"%PDF-",
-           "RAW": rb".{4}ftypcrx|II\*\0.{4}CR|II(RO|RS|U\0)|FUJIFILM",
-           "video": rb".{4}(ftyp(?!avi|m[is]f1)|moov|mdat|wide)|RIFF.{4}AVI |\x1aE\xdf\xa3"}
 # What is written, with Pillow's options: without loss where the format allows.
 JPEG, WEBP = {"quality": 95, "subsampling": 0}, {"lossless": True}
 IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": WEBP, ".tif": {}, ".tiff": {}, ".bmp": {},
                  ".ppm": {}}
 
 
-class Picture(NamedTuple):
-    """An input image: the file it came from and its pixels."""
-
-    path: Path
-    sha256: str  # of the file
-    image: Image.Image  # 8-bit RGB, as large as in the file
-
-
-def read_picture(flag: str, name: str) -> Picture:
-    """Read a picture of a READABLE format as upright 8-bit sRGB; raises UsageError if that fails."""
-    remedy = f"give a whole PNG, JPEG, TIFF, WebP ... of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels"
+def read_picture(flag: str, name: str) -> Image.Image:
+    """Read a picture of a READABLE format, its first frame, as upright 8-bit sRGB; or raise UsageError."""
+    remedy = f"give a PNG, JPEG or the like that is whole, of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels"
     data = read_input(flag, Path(name), remedy)
-    for kind, start in FOREIGN.items():
-        if re.match(start, data, re.DOTALL):
-            raise UsageError(f"{flag}: {quoted(name)} is no readable picture (it is {kind}); "
-                             "convert it to JPEG or PNG first")
     with warnings.catch_warnings(), stderr_silenced():  # libtiff writes there
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
         try:
             with Image.open(io.BytesIO(data), formats=READABLE) as image:
-                # A phone's MPO has a preview, depths or a gain map behind the photograph.
-                frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-                image.seek(0)
-                rgb = to_rgb(image)
+                return to_rgb(image)
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
             why = reason(error).partition(" <_io")[0]
-            raise UsageError(f"{flag}: {quoted(name)} is no readable picture ({why}); {remedy}") from None
-    if frames > 1:
-        complain(f"warning: {flag}: {quoted(name)} has {frames} frames; the first is used")
-    return Picture(Path(name), hashlib.sha256(data).hexdigest(), rgb)
+            raise UsageError(f"{flag}: {name!r} is no readable picture ({why}); {remedy}") from None
 
 
 def read_input(flag: str, path: Path, remedy: str) -> bytes:
     """The bytes of a file; raises UsageError, which ends with the remedy, if there are none to be had."""
     try:
-        if path.exists() and not path.is_file():  # reading a pipe may never end
-            raise OSError("it is a folder, a pipe or a device")
-        if path.stat().st_size > 2e9:
-            raise OSError("it is larger than 2 GB")
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{flag}: cannot read {quoted(path)}: {reason(error)}; {remedy}") from None
+        raise UsageError(f"{flag}: cannot read {str(path)!r}: {reason(error)}; {remedy}") from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
     icc_profile, tags = image.info.get("icc_profile"), getattr(image, "tag_v2", {})
-    numbers = tags.get(Tag.SampleFormat, ())  # Pillow takes signed for unsigned and floats for little-endian
-    if tags.get(Tag.NewSubfileType, 0) & 1 or 2 in numbers or 3 in numbers and tags.prefix == b"MM":
-        raise ValueError("it is RAW, or a TIFF of signed numbers or big-endian floats: "
-                         "convert it to JPEG or PNG first")
+    deep, preview = image.mode.startswith("I"), tags.get(Tag.NewSubfileType, 0) & 1
+    odd = image.mode == "F" or set(tags.get(Tag.SampleFormat, (1,))) != {1}
+    if preview or odd or deep and (tags.get(Tag.BitsPerSample, (16,)) != (16,)
+                                   or tags.get(Tag.PhotometricInterpretation) == 0):
+        raise ValueError("it is RAW or a scientific TIFF: convert it to 8 or 16 bits first")
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
         ImageOps.exif_transpose(image, in_place=True)
-    alpha = None
-    if image.mode[0] in "IF":
-        clear = image.info.get("transparency")
-        alpha = None if clear is None else Image.fromarray(np.asarray(image) != clear)
-        image = deep_grey(image)
-    grey = image.mode in ("1", "L", "LA", "La")
+    image, alpha = deep_grey(image) if deep else image, None
+    grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
-        image = image.convert("LA") if image.mode == "La" else image  # from La no way leads to RGBA
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
     if image.mode not in ("CMYK", "LAB"):
@@ -706,49 +675,34 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def deep_grey(image: Image.Image) -> Image.Image:
-    """8 bits of grey of 9 to 16 bits, or of floats in [0, 1], which Pillow's convert() would clip at 255.
-
-    Pillow hands on what lies in a TIFF; its tags tell how many bits there are, and whether 0 is white.
-    """
-    tags = getattr(image, "tag_v2", {})
-    white = 1 if image.mode == "F" else 2 ** tags.get(Tag.BitsPerSample, (16,))[0] - 1
-    pixels = np.asarray(image, np.float32) / np.float32(white)
-    if white > 65535 or not (np.isfinite(pixels).all() and pixels.max() <= 1):
-        raise ValueError("its grey levels have more than 16 bits or, if they are floats, lie beyond 1")
-    grey = Image.fromarray(to_8_bits(pixels))
-    return ImageOps.invert(grey) if tags.get(Tag.PhotometricInterpretation) == 0 else grey
+    """8 bits of grey of 16 bits, which Pillow's convert() would clip at 255."""
+    pixels = np.asarray(image, np.float32) / np.float32(65535)
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise ValueError("its grey levels have more than 16 bits")
+    return Image.fromarray(to_8_bits(pixels))
 
 
 def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
-    """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits.
-
-    sRGB's own profile counts as none: the colour library would move a grey level here and there. It is
-    known by what it does to a lattice of colours, which is a thousandth of a photograph's work.
-    """
+    """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits."""
     try:
         own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b"")), ImageCms.createProfile("sRGB")
         transform = ImageCms.buildTransform(own, srgb, image.mode, "RGB")
-        lattice = 15 * np.indices((18, 18, 18), np.uint8).reshape(3, 1, -1).transpose(1, 2, 0)
-        lattice = Image.fromarray(lattice).convert(image.mode)
-        moved = np.subtract(ImageCms.applyTransform(lattice, transform), lattice.convert("RGB"), dtype=int)
-        if np.abs(moved).max() > 1:
-            return ImageCms.applyTransform(image, transform, inPlace=image.mode == "RGB") or image
+        return ImageCms.applyTransform(image, transform, inPlace=image.mode == "RGB") or image
     except (OSError, ValueError, ImageCms.PyCMSError):  # there is none, it is broken or of other colours
-        pass
-    return image.convert("RGB")
+        return image.convert("RGB")
 
 
-def fit(flag: str, picture: Picture, image_size: int) -> np.ndarray:
-    """The picture scaled to a longest side of `image_size` pixels (Lanczos), float32 (1, H, W, 3) in [0, 1].
+def fit(flag: str, image: Image.Image, image_size: int) -> np.ndarray:
+    """The image scaled to a longest side of `image_size` pixels (Lanczos), float32 (1, H, W, 3) in [0, 1].
 
     Raises UsageError if that is too narrow for the network.
     """
-    old = picture.image.size
+    old = image.size
     new = tuple(max(1, round(side * image_size / max(old))) for side in old)
     if min(new) < SMALLEST_SIDE:
-        raise UsageError(f"{flag}: {quoted(picture.path)}, {old[0]} x {old[1]}, gets {new[0]} x {new[1]}; "
+        raise UsageError(f"{flag}: {old[0]} x {old[1]} pixels get {new[0]} x {new[1]}; "
                          f"give a larger --image_size or a wider one: no side under {SMALLEST_SIDE} pixels")
-    image = picture.image if new == old else picture.image.resize(new, Image.Resampling.LANCZOS)
+    image = image if new == old else image.resize(new, Image.Resampling.LANCZOS)
     return np.asarray(image, np.float32)[np.newaxis] / np.float32(255)
 
 
