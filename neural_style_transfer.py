@@ -723,22 +723,17 @@ def save_image(path: Path, pixels: np.ndarray) -> None:
 class OutputFiles:
     """The files of one run, all in the folder of --output. Raises UsageError if they cannot be."""
 
-    def __init__(self, output: str, content: Path, style: Path):
-        path = Path(output)
-        self.folder, self.base = path.parent, f"{path.stem}_{content.stem}_{style.stem}"
+    def __init__(self, args: argparse.Namespace):
+        path = Path(args.output)
+        self.folder = path.parent
+        self.base = "_".join(Path(name).stem for name in (args.output, args.content, args.style))
         self.extension = path.suffix.lower() or ".png"
         self.start, self.style, self.final = map(self.image, ("000000", "style", "final"))
         self.log, self.checkpoints = self.folder / f"{self.base}_log.txt", self.folder / "checkpoints"
-        longest = len(os.fsencode(f"{self.start.name}.tmp"))
-        if path.name in ("", "..") or output.endswith("/") or os.path.isdir(path):
-            wrong = f"is a folder; name a file in it, for example {quoted(path / 'result.png')}"
-        elif self.extension not in IMAGE_FORMATS:
-            wrong = f"ends in {quoted(path.suffix)}; give one of {' '.join(IMAGE_FORMATS)}"
-        elif longest > 255:
-            wrong = f"makes file names of {longest} bytes; at most 255 are possible"
-        else:
-            return
-        raise UsageError(f"--output: {quoted(output)} {wrong}")
+        if path.name in ("", "..") or args.output.endswith("/") or os.path.isdir(path):
+            raise UsageError(f"--output: {args.output!r} is a folder; name a file in it, such as result.png")
+        if self.extension not in IMAGE_FORMATS:
+            raise UsageError(f"--output: {args.output!r} does not end in one of {' '.join(IMAGE_FORMATS)}")
 
     def image(self, what: str) -> Path:
         return self.folder / f"{self.base}_{what}{self.extension}"
@@ -746,56 +741,45 @@ class OutputFiles:
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold the output folder for this run alone; made if missing, gone again if nothing is put in it.
+    """Hold the output folder, which is made if missing, for this run alone.
 
     Raises UsageError if it cannot be written or another run holds it. The lock is the kernel's, on the
     folder itself: it leaves no file behind and ends with the process, however that ends.
     """
-    created, descriptor = [path for path in (folder, *folder.parents) if not os.path.exists(path)], None
     try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()  # so it can be written
-            descriptor = os.open(folder, os.O_RDONLY)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"--output: another run is writing to {quoted(folder)}; "
-                             "wait for it or choose another folder") from None
-        except OSError as error:
-            if descriptor is None:  # else it is a file system without locks
-                raise UsageError(f"--output: cannot write in the folder {quoted(folder)}: {reason(error)}; "
-                                 "choose another one") from None
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # so it can be written
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"--output: another run is writing to {str(folder)!r}") from None
+    except OSError:  # a file system without locks
+        pass
+    try:
         yield
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
-        with contextlib.suppress(OSError):
-            for path in created:  # as long as they are empty
-                path.rmdir()
+        os.close(descriptor)
 
 
 def move_earlier(files: OutputFiles) -> list:
-    """Move what an earlier run of these names has left into a new folder beside it: nothing is ever removed.
+    """Move what an earlier run of these names has left into a new folder: nothing is ever removed.
 
-    Says so, and returns that as remarks for the log. The checkpoints go first: a kill on the way cannot leave
-    them behind without their log.
+    Says so, and returns that as remarks for the log. The checkpoints go first, so that no kill on the way
+    leaves them behind without their log.
     """
-    name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
-    earlier = [path for path in files.folder.iterdir() if name.fullmatch(path.name)]
-    empty = os.path.isdir(files.checkpoints) and not os.listdir(files.checkpoints)
-    if os.path.lexists(files.checkpoints) and not empty:
+    earlier = [path for path in files.folder.iterdir() if path.name.startswith(f"{files.base}_")]
+    if os.path.lexists(files.checkpoints):
         earlier.insert(0, files.checkpoints)
     if not earlier:
         return []
-    while os.path.lexists(folder := files.folder / time.strftime("earlier-%Y%m%d-%H%M%S")):
-        time.sleep(0.1)  # two starts within a second
+    folder = files.folder / time.strftime("earlier-%Y%m%d-%H%M%S")
     folder.mkdir()
     for path in earlier:
         os.rename(path, folder / path.name)
-    said = f"Moved the earlier run to {folder}"
-    if find_checkpoints(folder / "checkpoints"):
-        said += f"; to go on from there: --ckpt_in {shlex.quote(str(folder / 'checkpoints'))}"
-    say(said)
+    say(said := f"Moved the earlier run to {folder}")
     return [said]
 
 
@@ -810,17 +794,14 @@ def write_atomically(path: Path, write: Callable) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise RunError(f"cannot write {quoted(path)}: {reason(error)}") from None
+        raise RunError(f"cannot write {str(path)!r}: {reason(error)}") from None
 
 
 # ------------------------------------------------------------------------------------- log
 
 
 class Log:
-    """The .txt log: lines that begin with # are remarks, the others rows of numbers.
-
-    Every line reaches the file at once; a failed one is taken back, so that no line is cut.
-    """
+    """The .txt log: lines that begin with # are remarks, the others rows of numbers. No line waits."""
 
     def __init__(self, path: Path, text: str):
         """Begin with this text: a header, or what is kept of a log that is gone on with."""
