@@ -860,14 +860,8 @@ def now() -> str:
 
 # ----------------------------------------------------------------------------- checkpoints
 
-# What a resume may change without a word. All else in describe(), every new flag too, is compared and told.
-HARMLESS = ("nsteps", "save_every", "log_every", "ckpt_write_every", "ckpt_keep_max",
-            "optim", "optim_every", "optim_tol", "optim_max_iters",
-            "Content", "Style", "Weights", "Python", "Platform",  # the files are compared by their SHA-256
-            "Convolutions")  # which follow from the precision and the device
 # What only a branch may change; the image's shape it may not, either.
 OTHER_RUN = ("Content SHA-256", "Style SHA-256", "Weights SHA-256", "precision")
-ABOUT = "about/.ATTRIBUTES/VARIABLE_VALUE"  # TensorFlow's name in the file for State.about
 
 
 class State:
@@ -893,7 +887,7 @@ class State:
         """Write a checkpoint into the folder, then remove the oldest ones but for `keep`, unless that is 0.
 
         TensorFlow takes brackets in a path for a pattern, so it works from inside the folder. What is there
-        is read from the files; its own list of them may lag behind after a kill.
+        is read from the files; its own list of them may lag behind after a kill, or be empty.
         """
         t = self.step
         self.about.assign(json.dumps(self.run))
@@ -923,14 +917,13 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
     if not args.branches:
         return find_checkpoints(files.checkpoints) if args.resume else []
     if args.resume_from is None:
-        missing, found = f"--ckpt_in: no checkpoint in {args.ckpt_in!r}", find_checkpoints(Path(args.ckpt_in))
+        found = find_checkpoints(Path(args.ckpt_in))
     else:
         prefix = Path(args.resume_from.removesuffix(".index"))
-        index = Path(f"{prefix}.index")
-        missing, found = f"--resume_from: no file {quoted(index)}", [prefix] * os.path.isfile(index)
+        found = [prefix] * os.path.isfile(f"{prefix}.index")
     if not found:
-        raise UsageError(f"{missing}; give --resume_from a checkpoint, such as checkpoints/ckpt-100, or "
-                         "--ckpt_in a folder of some")
+        raise UsageError(f"no checkpoint in {args.ckpt_in or args.resume_from!r}; give --resume_from one, "
+                         "such as checkpoints/ckpt-100, or --ckpt_in a folder of some")
     return found
 
 
@@ -938,58 +931,47 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     """Restore the first checkpoint that is whole; the others are passed over with a warning.
 
     Returns remarks for the log, none if the run starts fresh.
-    Raises UsageError if no checkpoint is whole, or if it belongs to another run.
+    Raises UsageError if no checkpoint is whole and of this size, or if it belongs to another run.
     """
+    unfit = []
     for prefix in prefixes:
         try:
             with contextlib.chdir(prefix.parent):  # see State.save
-                saved = json.loads(tf.train.load_checkpoint(prefix.name).get_tensor(ABOUT))
-                changes = differences(args, prefix, saved, state.run)
                 state.checkpoint.restore(prefix.name).assert_existing_objects_matched()
-            state.optimizer.learning_rate = args.adam_learning_rate  # the flags win
-            if changes or any(saved[flag] != state.run[flag] for flag in ("optim", "optim_every")):
-                state.curvature.assign([math.nan] * 2)  # nothing to carry on
-        except (UsageError, MemoryError):
+            saved = json.loads(state.about.numpy())
+            changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
+                       for key, value in state.run.items() if saved.get(key) != value}
+            break
+        except MemoryError:
             raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
-            wrong = f"{quoted(prefix)} is damaged, or no checkpoint of {PROGRAM} ({reason(error)})"
-            if args.resume_from is not None:
-                raise UsageError(f"--resume_from: {wrong}; give another one") from None
-            complain(f"warning: passed over: {wrong}")
-            continue
-        say(f"Resuming at step {state.step} from {prefix}.")
-        for change in changes:
-            complain(f"warning: {change}")
-        return [f"Resumed at step {state.step} from {prefix}", *map("Changed {}".format, changes)]
-    if prefixes:
-        raise UsageError(f"none of the {len(prefixes)} checkpoints in {quoted(prefixes[0].parent)} can be "
-                         "used; leave --resume or --ckpt_in out to start fresh")
-    if args.resume:
-        say("There is no checkpoint to resume from: starting fresh.")
-    return []
-
-
-def differences(args: argparse.Namespace, prefix: Path, saved: dict, run: dict) -> list:
-    """What differs between a checkpoint's run and this one; raises UsageError where the flags forbid it."""
-    changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
-               for key, value in run.items() if key not in HARMLESS and saved.get(key) != value}
-    if "Image shape" in changed:
-        raise UsageError(f"{quoted(prefix)} is of another image ({changed['Image shape']}); resume with the "
-                         "content and --image_size it was made with, or choose another --output")
+            unfit.append(f"{str(prefix)!r} is damaged or of another --image_size ({reason(error)})")
+    else:
+        if unfit:
+            raise UsageError(f"no checkpoint can be used: {unfit[0]}")
+        if args.resume:
+            say("There is no checkpoint to resume from: starting fresh.")
+        return []
     others = [changed[key] for key in OTHER_RUN if key in changed]
     if others and not args.branches:
-        raise UsageError(f"--resume: {quoted(prefix)} belongs to another run ({'; '.join(others)}); choose "
+        raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
                          "another --output, or branch from it with --resume_from")
-    return list(changed.values())
+    state.optimizer.learning_rate = args.adam_learning_rate  # the flags win
+    if changed or not args.optim:
+        state.curvature.assign([math.nan] * 2)  # nothing to carry on
+    for warning in *(f"passed over: {wrong}" for wrong in unfit), *changed.values():
+        complain(f"warning: {warning}")
+    say(f"Resuming at step {state.step} from {prefix}.")
+    return [f"Resumed at step {state.step} from {prefix}", *map("Changed {}".format, changed.values())]
 
 
 # -------------------------------------------------------------------------------- terminal
 
 
-def say(text: str) -> None:
+def say(text: str, end: str = "\n") -> None:
     """Print a line; a pipe or terminal that is closed does not end the run."""
     try:
-        print(text, flush=True)
+        print(text, end=end, flush=True)
     except OSError:  # send what follows nowhere, also what Python flushes at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
