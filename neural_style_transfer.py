@@ -995,11 +995,6 @@ def stderr_silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
-def quoted(name) -> str:
-    """A file name for a message: one printable line, whatever is in it."""
-    return repr(os.fspath(name))
-
-
 def reason(error: BaseException) -> str:
     """Why something failed, in one line, without the file's name: the system's words, if there are some."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
@@ -1008,50 +1003,40 @@ def reason(error: BaseException) -> str:
 
 
 def terminal_columns() -> int:
-    """The width of the terminal that stdout is; 0 where it is none, or one that cannot show Keras' bar."""
-    with contextlib.suppress(OSError, UnicodeError):
-        "\N{BOX DRAWINGS HEAVY HORIZONTAL}".encode(sys.stdout.encoding)
-        if os.environ.get("TERM") != "dumb":
-            return os.get_terminal_size(sys.stdout.fileno()).columns
+    """The width of the terminal that stdout is; 0 where it is none."""
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(sys.stdout.fileno()).columns
     return 0
 
 
 class Progress:
-    """Where the run is: Keras' progress bar on a terminal, else a line for every twentieth of the run."""
+    """Where the run is: a line that is written over on a terminal, else one for each twentieth of the run."""
 
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps, self.done = start, nsteps, 0
         self.began = self.first = time.monotonic()  # first: the end of the first step, which compiles
-        self.bar = keras.utils.Progbar(nsteps - start, width=8)
 
     def update(self, row: Row) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
         self.first = time.monotonic() if self.done == 1 else self.first
+        pace = (time.monotonic() - self.first) / max(1, self.done - 1)
+        minutes, seconds = divmod(round(pace * left), 60)
+        time_left = f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
         losses = zip(("content", "style", "tv", "total"), row.numbers.values())
-        content, style, tv, total = (f"{name} {loss:.3e}" for name, loss in losses)
-        if (columns := terminal_columns()) >= 60:
-            # What the terminal would break into two lines could not be redrawn. Keras has no bound for the
-            # values that it shows, so they stand behind its "ms/step", as many as fit into its longest line.
-            longest = f"{self.bar.target}/{self.bar.target} {'':8} 99999:59:59 1000ms/"
-            step = [f"step {row.step}"] if self.start else []  # the bar counts from the resume on
-            text = "  ".join(["step", total, *step, style, content, tv, ""])
-            self.bar.unit_name = text[:columns - len(longest) + 1].rpartition("  ")[0]
-            with contextlib.suppress(OSError):
-                self.bar.update(self.done)
+        content, style, tv, total = (f"  {name} {loss:.3e}" for name, loss in losses)
+        text = f"step {row.step}/{self.nsteps}{total}{time_left * (self.done > 1)}{content}{style}{tv}"
+        if columns := terminal_columns():
+            say(f"\r{text[:columns - 1]:{columns - 1}}", end="")
         elif self.done <= 2 or left == 0 or due(row.step, max(1, self.nsteps // 20)):
-            pace = (time.monotonic() - self.first) / max(1, self.done - 1)
-            minutes, seconds = divmod(round(pace * left), 60)
-            time_left = f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
-            say("  ".join([f"step {row.step}/{self.nsteps}", total, content, style, tv])
-                + time_left * (self.done > 1))
+            say(text)
 
     def timing(self) -> str:
         elapsed = time.monotonic() - self.began
         return f"{elapsed:.1f} s elapsed, {elapsed / self.done:.3f} s per step"
 
     def close(self) -> None:
-        if terminal_columns() >= 60 and self.done < self.nsteps - self.start:
-            say("")  # leave the unfinished bar's line
+        if terminal_columns():
+            say("")  # leave the line
 
 
 class Stop:
@@ -1081,27 +1066,20 @@ def start_tensorflow() -> None:
     """Import TensorFlow and Keras quietly, and the same whatever the user's Keras settings are.
 
     Sets the module's names `tf` and `keras`. TensorFlow writes some of its chatter before it heeds any log
-    level, so stderr is silenced for a moment; whoever sets TF_CPP_MIN_LOG_LEVEL to 0 or 1 sees all of it.
-    GPUs take memory as they need it, run deterministic kernels and compute float32 without TF32.
-    Raises UsageError if Keras' settings are invalid.
+    level, so stderr is silenced for a moment. GPUs take memory as they need it, run deterministic kernels
+    and compute float32 without TF32.
     """
     global tf, keras
     os.environ["KERAS_BACKEND"] = "tensorflow"  # read while Keras is imported
-    loud = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1")
-    with contextlib.nullcontext() if loud else stderr_silenced():
-        try:
-            import tensorflow as tf
-            import keras
-        except (AssertionError, AttributeError, TypeError, ValueError) as error:  # of both, by what is wrong
-            raise UsageError(f"TensorFlow cannot be imported ({reason(error)}); if there is a keras.json in "
-                             "~/.keras or $KERAS_HOME, mend or remove it") from None
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with stderr_silenced():
+        import tensorflow as tf
+        import keras
 
         # Grappler's arithmetic optimiser would join sums of two into one AddN again, see gradient().
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-        gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
+        for gpu in tf.config.list_physical_devices("GPU"):  # CPU kernels are deterministic as they are
             tf.config.experimental.set_memory_growth(gpu, True)
-        if gpus:  # CPU kernels are deterministic as they are
             tf.config.experimental.enable_op_determinism()
             tf.config.experimental.enable_tensor_float_32_execution(False)  # float32 means float32
         tf.constant(0.0) + 1.0  # the devices speak up at the first operation
