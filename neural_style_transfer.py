@@ -1094,49 +1094,34 @@ BYTES_PER_PIXEL = {"float32": 2500, "bfloat16": 1300, "optim": 6200}  # held by 
 BYTES = 1_100_000_000  # held besides: TensorFlow, the network, its transformed kernels (measured)
 
 
-def memory_limit(root: str = "/") -> int:
-    """Bytes of memory that there are: the machine's, or fewer in a container or another control group."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    groups = Path(root, "proc/self/cgroup")
-    for line in groups.read_text().splitlines() if groups.exists() else []:
-        _, controller, name = line.split(":", 2)  # version 2 names no controller
-        group = Path(root, "sys/fs/cgroup", controller, name.lstrip("/"))
-        for folder in (group, *group.parents):
-            for file in "memory.max", "memory.limit_in_bytes":
-                with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
-                    limits.append(int((folder / file).read_text()))
-    return min(limits)
+def memory_limit(container: str = "/sys/fs/cgroup/memory.max") -> int:
+    """Bytes of memory that there are: the machine's, or fewer in a container."""
+    limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
+        limit = min(limit, int(Path(container).read_text()))
+    return limit
 
 
 def run(args: argparse.Namespace, stop: Stop) -> int:
     """From the checked command line to the final image; returns the exit status."""
-    content, style = read_picture("--content", args.content), read_picture("--style", args.style)
-    x_c, x_s = fit("--content", content, args.image_size), fit("--style", style, args.image_size)
+    x_c = fit("--content", read_picture("--content", args.content), args.image_size)
+    x_s = fit("--style", read_picture("--style", args.style), args.image_size)
     weights = find_weights(args.weights)
-    files = OutputFiles(args.output, content.path, style.path)
+    files = OutputFiles(args)
     prefixes = checkpoints_to_resume(args, files)
 
     with claimed(files.folder):
         say("Starting TensorFlow ...")
         start_tensorflow()
         weights = weights or imagenet_weights()
-        say(f"Content {x_c.shape[2]} x {x_c.shape[1]}, style {x_s.shape[2]} x {x_s.shape[1]} pixels\n"
-            f"VGG weights: {args.weights} ({network(weights)}), on {device()}\n"
-            f"Snapshots: {files.image('*')}, log: {files.log}")
-        state = State(x_c, args, describe(args, content, style, weights, x_c))
+        say(f"{x_c.shape[2]} x {x_c.shape[1]} pixels, {network(weights)}, {device()}, log: {files.log}")
+        state = State(x_c, args, describe(args, weights))
         resumed = resume(args, prefixes, state)
         if state.step >= args.nsteps:
-            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}; "
-                "give more to go on.")
-            if not files.final.exists():
-                save_image(files.final, state.x.numpy())
-                say(f"Wrote {files.final}")
+            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}.")
             return 0
         try:
             step, estimate = compiled_step(args, state, weights, x_c, x_s)
-            if stop.signum:
-                complain("stopped before the first step; nothing was written")
-                return 128 + stop.signum
             log = open_outputs(args, files, state, resumed)
             for path, pixels in (files.style, x_s), (files.start, x_c):
                 if not path.exists():
@@ -1164,7 +1149,8 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 
 def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, resumed: list) -> Log:
     """Go on in the run's own files, or begin new ones. resumed: remarks for the log, see resume()."""
-    text, remarks = "", [*resumed, f"Date: {now()}", f"Command: {args.command}"]
+    text, remarks = "", [*resumed, f"Date: {now()}", f"Command: {args.command}",
+                         f"Python: {platform.python_version()} on {platform.platform()}"]
     if resumed and not args.branches:
         text = log_up_to(files.log, state.step, args.log_every)
     else:
@@ -1183,12 +1169,11 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
-            log.remark(*row.remarks)
+            for remark in row.remarks:
+                log.write(f"# {remark}")
             if not row.finite:
-                log.remark(f"Stopped: step {t} is not finite")
                 raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
-                               "--style_weight, --tv_weight is too large; last good checkpoint: "
-                               f"{next(iter(find_checkpoints(files.checkpoints)), 'none')}")
+                               "--style_weight, --tv_weight is too large; the checkpoints are good")
             if due(t, args.log_every) or last:
                 log.row(row)
             progress.update(row)
@@ -1196,9 +1181,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 save_image(files.image(f"{t:06d}"), state.x.numpy())
             if last:
                 save_image(files.final, state.x.numpy())
-                closing = [verdict(log.text(), args.adam_beta_1)] if args.optim else []
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
-                log.remark(*closing, f"{how}, {now()}: {progress.timing()}")
+                log.write(f"# {how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
                 os.fsync(log.file)  # the checkpoint counts on what it holds
                 state.save(files.checkpoints, args.ckpt_keep_max)
@@ -1206,22 +1190,12 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 break
     finally:
         progress.close()
-    for remark in closing:
-        say(remark)
-    return farewell(args, files, t, stop)
-
-
-def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -> int:
-    """Say what was written or, before the last step, how to go on; returns the exit status."""
+    if args.optim:
+        say(f"{LAMBDA}: {row.numbers[LAMBDA]:.3g}; Adam's bound: {adam_bound(args.adam_beta_1):.3g}")
+    say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}")
     if t == args.nsteps:
-        script = os.path.relpath(Path(__file__).resolve().with_name("gnuplot.plt"))
-        say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}\n"
-            f"Plot the log with: {shlex.join(['gnuplot', '-c', script, str(files.log)])}")
         return 0
-    command = args.command + " --resume" * (not args.resume)
-    if args.branches:
-        command = "the same with --resume in place of --resume_from or --ckpt_in"
-    complain(f"stopped after step {t}; to continue: {command}")
+    complain(f"stopped after step {t}; to continue: the same with --resume")
     return 128 + stop.signum
 
 
