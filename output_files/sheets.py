@@ -109,7 +109,7 @@ def recolour(content: str, style: str, result: str) -> None:
     import neural_style_transfer as nst
 
     try:
-        recoloured(nst.read_picture("content", content).image, nst.read_picture("style", style).image).save(result)
+        recoloured(nst.read_picture("content", content), nst.read_picture("style", style)).save(result)
     except (nst.UsageError, OSError, ValueError) as error:
         sys.exit(f"sheets.py: error: {error}")
 
