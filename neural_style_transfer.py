@@ -22,6 +22,7 @@ import fcntl
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import io
 import json
 import math
@@ -29,6 +30,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -37,11 +39,14 @@ import warnings
 from pathlib import Path
 from typing import Callable, Generator, Iterator, NamedTuple, Optional
 
+PROGRAM = "neural_style_transfer.py"
+if missing := [name for name in ("numpy", "PIL", "tensorflow") if importlib.util.find_spec(name) is None]:
+    sys.exit(f"{PROGRAM}: error: {sys.executable} has no {', '.join(missing)}; "
+             "use the README's .venv/bin/python, or pip install -r requirements.txt")
+
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from PIL.ExifTags import Base as Tag
-
-PROGRAM = "neural_style_transfer.py"
 
 # TensorFlow takes seconds to import, so start_tensorflow() does it once the input has been checked.
 tf = keras = None
@@ -512,6 +517,7 @@ def side_by_side(products: Callable, *iterations: Generator) -> list:
 
 
 LAMBDA = "lambda_max(alpha_eff*H)"  # its column
+FIRST_JUDGED = 31  # step: before it the theory of Adam's bound divides D by 1 - beta_1^t, which is not yet 1
 
 
 def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Callable:
@@ -525,11 +531,11 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
     this theory: without the pixels that it holds at 0 or 1 lambda_max is 2 to 3% smaller (measured).
 
     Returns estimate(t, x_t, alpha_eff), x_t the image before update t and alpha_eff of that update, both
-    float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns remarks for the log.
+    float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns {column: Eigenpair}.
     """
     hessian_vector_product = make_hessian_vector_product(objective)
 
-    def estimate(t: int, x_t, alpha_eff) -> list:
+    def estimate(t: int, x_t, alpha_eff) -> dict:
         root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
 
         def products(v: np.ndarray, w: np.ndarray) -> tuple:
@@ -543,9 +549,7 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
                                      extreme_eigenvalue(t, last_lambda, *limits, by=np.positive))
         state.eigenvectors.assign([L.vector, lambda_max.vector])
         state.curvature.assign([abs(L.value), lambda_max.value])
-        return [f"step {t}: {name} has not converged after {pair.products} products, "
-                f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it"
-                for name, pair in (("L", L), (LAMBDA, lambda_max)) if not pair.converged]
+        return {"L": L, LAMBDA: lambda_max}
 
     return estimate
 
@@ -563,6 +567,17 @@ def adam_bound(beta_1: float) -> float:
     return 2 * (1 + beta_1) / (1 - beta_1)
 
 
+def verdict(found: dict, resumed_at: int, beta_1: float) -> str:
+    """What the estimates of lambda_max, {step: value}, say beside Adam's bound, in one line."""
+    text = f"{LAMBDA}: no estimate of step {FIRST_JUDGED} or later has converged"
+    if found:
+        last, most, bound = max(found), max(found, key=found.get), adam_bound(beta_1)
+        text = f"{LAMBDA}: {found[last]:.3g} at step {last}, at most {found[most]:.3g} at step {most}"
+        reached = [t for t, value in found.items() if value >= bound]
+        text += f"; Adam's bound is {bound:.3g}" + (f", reached at step {reached[0]}" if reached else "")
+    return text + (f" (since the resume at step {resumed_at})" if resumed_at else "")
+
+
 # -------------------------------------------------------------------------------- the loop
 
 
@@ -572,7 +587,14 @@ class Row(NamedTuple):
     step: int
     numbers: dict  # by column: losses and curvature at the image before update t, alpha_eff of the update
     finite: bool  # all of the numbers, the second moment and the new image
-    remarks: list  # on the numbers, for the log
+    estimates: dict  # by column, the Eigenpairs that were computed at this step, not carried on
+
+    @property
+    def remarks(self) -> list:
+        """On the estimates, for the log."""
+        return [f"step {self.step}: {name} has not converged after {pair.products} products, "
+                f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it"
+                for name, pair in self.estimates.items() if not pair.converged]
 
 
 def optimise(step: Callable, state, estimate: Optional[Callable], start: int, nsteps: int,
@@ -587,12 +609,12 @@ def optimise(step: Callable, state, estimate: Optional[Callable], start: int, ns
         if estimate is not None and (due(t, every) or np.isnan(state.curvature.numpy()).any()):
             x_t = tf.identity(state.x)
         *values, finite = step().numpy().tolist()
-        numbers, remarks = dict(zip(COLUMNS, values)), []
+        numbers, estimates = dict(zip(COLUMNS, values)), {}
         if x_t is not None:
-            remarks = estimate(t, x_t, effective_learning_rate(state.optimizer))
+            estimates = estimate(t, x_t, effective_learning_rate(state.optimizer))
         if estimate is not None:
             numbers |= curvature_columns(state, numbers["alpha_eff_max"])
-        yield Row(t, numbers, bool(finite) and all(map(math.isfinite, numbers.values())), remarks)
+        yield Row(t, numbers, bool(finite) and all(map(math.isfinite, numbers.values())), estimates)
 
 
 def due(t: int, every: int) -> bool:
@@ -613,7 +635,8 @@ IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": WEBP, ".tif":
 
 def read_picture(flag: str, name: str) -> Image.Image:
     """Read a picture of a READABLE format, its first frame, as upright 8-bit sRGB; or raise UsageError."""
-    remedy = f"give a PNG, JPEG or the like that is whole, of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels"
+    remedy = (f"give a whole JPEG, PNG, TIFF, WebP ... of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels; "
+              "HEIC and RAW have to be converted first")
     data = read_input(flag, Path(name), remedy)
     with warnings.catch_warnings(), stderr_silenced():  # libtiff writes there
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
@@ -630,6 +653,8 @@ def read_picture(flag: str, name: str) -> Image.Image:
 def read_input(flag: str, path: Path, remedy: str) -> bytes:
     """The bytes of a file; raises UsageError, which ends with the remedy, if there are none to be had."""
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is a folder, a pipe or a device")  # reading may never end
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{flag}: cannot read {str(path)!r}: {reason(error)}; {remedy}") from None
@@ -637,11 +662,13 @@ def read_input(flag: str, path: Path, remedy: str) -> bytes:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
-    icc_profile, tags = image.info.get("icc_profile"), getattr(image, "tag_v2", {})
-    deep, preview = image.mode.startswith("I"), tags.get(Tag.NewSubfileType, 0) & 1
-    odd = image.mode == "F" or set(tags.get(Tag.SampleFormat, (1,))) != {1}
-    if preview or odd or deep and (tags.get(Tag.BitsPerSample, (16,)) != (16,)
-                                   or tags.get(Tag.PhotometricInterpretation) == 0):
+    icc_profile, deep = image.info.get("icc_profile"), image.mode.startswith("I")
+    tags = getattr(image, "tag_v2", {})  # of a TIFF; Pillow reads the pixels of these as other numbers
+    preview = tags.get(Tag.NewSubfileType, 0) & 1  # of a RAW file
+    signed_or_float = image.mode == "F" or set(tags.get(Tag.SampleFormat, (1,))) != {1}
+    other_bits = deep and tags.get(Tag.BitsPerSample, (16,)) != (16,)
+    white_is_zero = deep and tags.get(Tag.PhotometricInterpretation) == 0
+    if preview or signed_or_float or other_bits or white_is_zero:
         raise ValueError("it is RAW or a scientific TIFF: convert it to 8 or 16 bits first")
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
@@ -729,22 +756,22 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises UsageError if it cannot be written or another run holds it. The lock is the kernel's, on the
     folder itself: it leaves no file behind and ends with the process, however that ends.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # so it can be written
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(f"--output: another run is writing to {str(folder)!r}") from None
-    except OSError:  # a file system without locks
-        pass
-    try:
+    descriptor = None
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()  # so it can be written
+            descriptor = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"--output: another run is writing to {str(folder)!r}; wait for it, or choose "
+                             "another folder") from None
+        except OSError as error:
+            if descriptor is None:  # else it is a file system without locks
+                raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}; "
+                                 "choose another one") from None
         yield
-    finally:
-        os.close(descriptor)
 
 
 def move_earlier(files: OutputFiles) -> list:
@@ -753,12 +780,14 @@ def move_earlier(files: OutputFiles) -> list:
     Says so, and returns that as remarks for the log. The checkpoints go first, so that no kill on the way
     leaves them behind without their log.
     """
-    earlier = [path for path in files.folder.iterdir() if path.name.startswith(f"{files.base}_")]
-    if os.path.lexists(files.checkpoints):
+    name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
+    earlier = [path for path in files.folder.iterdir() if name.fullmatch(path.name)]
+    if find_checkpoints(files.checkpoints):  # else it may be a link made ready for them
         earlier.insert(0, files.checkpoints)
     if not earlier:
         return []
-    folder = files.folder / time.strftime("earlier-%Y%m%d-%H%M%S")
+    while os.path.lexists(folder := files.folder / time.strftime("earlier-%Y%m%d-%H%M%S")):
+        time.sleep(0.1)  # two starts within a second
     folder.mkdir()
     for path in earlier:
         os.rename(path, folder / path.name)
@@ -789,7 +818,7 @@ class Log:
     def __init__(self, path: Path, text: str):
         """Begin with this text: a header, or what is kept of a log that is gone on with."""
         write_atomically(path, lambda file: file.write(os.fsencode(text)))
-        self.file, self.columns = open(path, "ab", buffering=0), ""
+        self.path, self.file, self.columns = path, open(path, "ab", buffering=0), ""
 
     def row(self, row: Row) -> None:
         columns = "  ".join(["# Step", *row.numbers])
@@ -800,8 +829,11 @@ class Log:
 
     def write(self, line: str) -> None:
         data = os.fsencode(line + "\n")
-        if self.file.write(data) < len(data):
-            raise RunError("cannot write the log: No space left on device")
+        try:
+            if self.file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise RunError(f"cannot write {str(self.path)!r}: {reason(error)}") from None
 
 
 def log_up_to(path: Path, step: int, every: int) -> str:
@@ -833,7 +865,8 @@ def device() -> str:
     gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
     cpuinfo = Path("/proc/cpuinfo")  # of Linux
     cpu = re.search(r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
-    threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or cores
     return f"{', '.join([*gpus, 'CPU'])} {cpu[1] if cpu else platform.machine()}, threads: {threads}"
 
 
@@ -910,31 +943,46 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
     return found
 
 
-def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
-    """Restore the first checkpoint that is whole; the others are passed over with a warning.
+def restore(state: State, prefixes: list) -> Optional[Path]:
+    """Restore the first checkpoint that is whole and of this size, and return its prefix.
 
-    Returns remarks for the log, none if the run starts fresh.
-    Raises UsageError if no checkpoint is whole and of this size, or if it belongs to another run.
+    The others are passed over with a warning. None if there are no prefixes; raises UsageError if there are
+    some, and none can be used.
     """
     unfit = []
     for prefix in prefixes:
         try:
             with contextlib.chdir(prefix.parent):  # see State.save
                 state.checkpoint.restore(prefix.name).assert_existing_objects_matched()
-            saved = json.loads(state.about.numpy())
-            changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
-                       for key, value in state.run.items() if saved.get(key) != value}
-            break
         except MemoryError:
             raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
-            unfit.append(f"{str(prefix)!r} is damaged or of another --image_size ({reason(error)})")
-    else:
-        if unfit:
-            raise UsageError(f"no checkpoint can be used: {unfit[0]}")
+            other_size = "of another --image_size, or its content is of another shape"
+            damaged = f"damaged, or no checkpoint of {PROGRAM} ({reason(error)})"
+            unfit.append(f"{str(prefix)!r} is {other_size if 'tensor with shape' in str(error) else damaged}")
+        else:
+            for wrong in unfit:
+                complain(f"warning: passed over: {wrong}")
+            return prefix
+    if unfit:
+        raise UsageError(f"no checkpoint can be used: {unfit[0]}")
+    return None
+
+
+def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
+    """Go on from the best of the checkpoints, and say what has changed since it was written.
+
+    Returns remarks for the log, none if the run starts fresh.
+    Raises UsageError if no checkpoint can be used, or if it belongs to another run.
+    """
+    prefix = restore(state, prefixes)
+    if prefix is None:
         if args.resume:
             say("There is no checkpoint to resume from: starting fresh.")
         return []
+    saved = json.loads(state.about.numpy())
+    changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
+               for key, value in state.run.items() if saved.get(key) != value}
     others = [changed[key] for key in OTHER_RUN if key in changed]
     if others and not args.branches:
         raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
@@ -942,8 +990,8 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     state.optimizer.learning_rate = args.adam_learning_rate  # the flags win
     if changed or not args.optim:
         state.curvature.assign([math.nan] * 2)  # nothing to carry on
-    for warning in *(f"passed over: {wrong}" for wrong in unfit), *changed.values():
-        complain(f"warning: {warning}")
+    for change in changed.values():
+        complain(f"warning: {change}")
     say(f"Resuming at step {state.step} from {prefix}.")
     return [f"Resumed at step {state.step} from {prefix}", *map("Changed {}".format, changed.values())]
 
@@ -985,13 +1033,6 @@ def reason(error: BaseException) -> str:
     return next((words for words in map(os.strerror, errno.errorcode) if words in text), text[:200])
 
 
-def terminal_columns() -> int:
-    """The width of the terminal that stdout is; 0 where it is none."""
-    with contextlib.suppress(OSError):
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    return 0
-
-
 class Progress:
     """Where the run is: a line that is written over on a terminal, else one for each twentieth of the run."""
 
@@ -1002,23 +1043,29 @@ class Progress:
     def update(self, row: Row) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
         self.first = time.monotonic() if self.done == 1 else self.first
-        pace = (time.monotonic() - self.first) / max(1, self.done - 1)
-        minutes, seconds = divmod(round(pace * left), 60)
-        time_left = f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
         losses = zip(("content", "style", "tv", "total"), row.numbers.values())
-        content, style, tv, total = (f"  {name} {loss:.3e}" for name, loss in losses)
-        text = f"step {row.step}/{self.nsteps}{total}{time_left * (self.done > 1)}{content}{style}{tv}"
-        if columns := terminal_columns():
-            say(f"\r{text[:columns - 1]:{columns - 1}}", end="")
+        content, style, tv, total = (f"{name} {loss:.3e}" for name, loss in losses)
+        fields = [f"step {row.step}/{self.nsteps}", total, content, style, tv]
+        if self.done > 1:
+            pace = (time.monotonic() - self.first) / (self.done - 1)
+            minutes, seconds = divmod(round(pace * left), 60)
+            fields[2:2] = [f"{pace:.2f} s/step", f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"]
+        if sys.stdout.isatty():
+            columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80  # 0: it does not say
+            cells = columns // 8
+            line = f"{'#' * (cells * row.step // self.nsteps):.<{cells}}"
+            while fields and len(longer := f"{line}  {fields.pop(0)}") < columns:
+                line = longer
+            say(f"\r{line:{columns - 1}}", end="")
         elif self.done <= 2 or left == 0 or due(row.step, max(1, self.nsteps // 20)):
-            say(text)
+            say("  ".join(fields))
 
     def timing(self) -> str:
         elapsed = time.monotonic() - self.began
         return f"{elapsed:.1f} s elapsed, {elapsed / self.done:.3f} s per step"
 
     def close(self) -> None:
-        if terminal_columns():
+        if self.done and sys.stdout.isatty():
             say("")  # leave the line
 
 
@@ -1077,12 +1124,16 @@ BYTES_PER_PIXEL = {"float32": 2500, "bfloat16": 1300, "optim": 6200}  # held by 
 BYTES = 1_100_000_000  # held besides: TensorFlow, the network, its transformed kernels (measured)
 
 
-def memory_limit(container: str = "/sys/fs/cgroup/memory.max") -> int:
-    """Bytes of memory that there are: the machine's, or fewer in a container."""
-    limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
-        limit = min(limit, int(Path(container).read_text()))
-    return limit
+def memory_limit(root: str = "/") -> int:
+    """Bytes of memory that there are: the machine's, or fewer in a control group or one around it (Linux)."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    groups = Path(root, "proc/self/cgroup")
+    own = re.search("^0::/(.*)$", groups.read_text() if groups.exists() else "", re.MULTILINE)
+    group = Path(root, "sys/fs/cgroup", own[1] if own else "")
+    for folder in (group, *group.parents):
+        with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
+            limits.append(int((folder / "memory.max").read_text()))
+    return min(limits)
 
 
 def run(args: argparse.Namespace, stop: Stop) -> int:
@@ -1101,7 +1152,9 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         state = State(x_c, args, describe(args, weights))
         resumed = resume(args, prefixes, state)
         if state.step >= args.nsteps:
-            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}.")
+            save_image(files.final, state.x.numpy())  # the one that is there may be of another step
+            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}. "
+                f"Wrote {files.final}")
             return 0
         try:
             step, estimate = compiled_step(args, state, weights, x_c, x_s)
@@ -1148,7 +1201,7 @@ def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, res
 def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
              stop: Stop) -> int:
     """Log, show and save what each step tells, up to the last one or a signal; returns the exit status."""
-    progress = Progress(state.step, args.nsteps)
+    start, progress, judged = state.step, Progress(state.step, args.nsteps), {}  # see verdict()
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
@@ -1156,7 +1209,10 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 log.write(f"# {remark}")
             if not row.finite:
                 raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
-                               "--style_weight, --tv_weight is too large; the checkpoints are good")
+                               "--style_weight, --tv_weight is too large; give a smaller one, and --resume "
+                               "goes on from the last checkpoint")
+            if t >= FIRST_JUDGED and LAMBDA in row.estimates and row.estimates[LAMBDA].converged:
+                judged[t] = row.numbers[LAMBDA]
             if due(t, args.log_every) or last:
                 log.row(row)
             progress.update(row)
@@ -1164,6 +1220,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 save_image(files.image(f"{t:06d}"), state.x.numpy())
             if last:
                 save_image(files.final, state.x.numpy())
+                if args.optim:
+                    log.write(f"# {verdict(judged, start, args.adam_beta_1)}")
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.write(f"# {how}, {now()}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
@@ -1174,11 +1232,22 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
     finally:
         progress.close()
     if args.optim:
-        say(f"{LAMBDA}: {row.numbers[LAMBDA]:.3g}; Adam's bound: {adam_bound(args.adam_beta_1):.3g}")
+        say(verdict(judged, start, args.adam_beta_1))
+    return farewell(args, files, t, stop)
+
+
+def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -> int:
+    """Say what was written, how to plot it and, if it was interrupted, how to go on; returns the status."""
     say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}")
+    plot = Path(__file__).resolve().with_name("gnuplot.plt")
+    if plot.exists():
+        say(f"Plot the log with: {shlex.join(['gnuplot', '-c', os.path.relpath(plot), str(files.log)])}")
     if t == args.nsteps:
         return 0
-    complain(f"stopped after step {t}; to continue: the same with --resume")
+    command = args.command + " --resume" * (not args.resume)
+    if args.branches:
+        command = "the same with --resume in place of --resume_from or --ckpt_in"
+    complain(f"stopped after step {t}; to continue: {command}")
     return 128 + stop.signum
 
 
@@ -1189,11 +1258,12 @@ def number(kind: type, low: float, high: float) -> Callable:
     """An argparse type: an int or float in [low, high]."""
 
     def convert(text: str):
-        if not low <= (value := kind(text)) <= high:  # true for NaN
-            raise ValueError
-        return value
+        with contextlib.suppress(ValueError):
+            if low <= (value := kind(text)) <= high:  # false for NaN
+                return value
+        what = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:.7g}")
 
-    convert.__name__ = f"{kind.__name__} from {low:g} to {high:.7g}"  # argparse: invalid ... value: 'text'
     return convert
 
 
