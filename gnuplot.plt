@@ -24,6 +24,7 @@ set print
 if (!|$log|) { print "no rows in ".log; exit status 1 }
 adam = 2 * (1 + beta_1) / (1 - beta_1)  # the bound of lambda_max(alpha_eff*H)
 late = |$log| > 4 ? 4 : 0  # the first rows of a run stand apart; the others set the scale
+percent(p, k) = p / 100. * (column(k) > 0 ? column(k) : 1)  # for a range where all values are the same, or 0
 stats $log using 1 name "step" nooutput
 stats $log using (valid(11) ? 11 : valid(9) ? 9 : 8) name "last" nooutput
 last = int(last_max)  # the last column to draw: 8, or 9 or 11 in a log with curvature
@@ -52,7 +53,8 @@ set logscale y  # remove this line for losses on a linear scale
 plot $log using 1:5 with linespoints linecolor "black" linewidth 5 pointtype 13 pointsize 1.8 title "total", \
      $log using 1:2 with linespoints linecolor "#0072B2" pointtype 7 title "content", \
      $log using 1:3 with linespoints linecolor "#E69F00" pointtype 5 title "style", \
-     $log using 1:4 with linespoints linecolor "#009E73" pointtype 9 title "TV"
+     $log using 1:4 with linespoints linecolor "#009E73" pointtype 9 title "TV", \
+     for [p=99:101:2] $log using 1:(percent(p, 5)) with lines linetype nodraw notitle
 
 # -------- the effective learning rate: all rows are drawn, the late ones once more to set the scale
 set margins at screen 0.12, at screen 0.96, at screen 1 - 32. / lines, at screen 1 - 19. / lines
@@ -61,7 +63,7 @@ if (last == 8) { set format x "%g"; set xlabel "step" }
 plot $log using 1:8 with linespoints linecolor "#D55E00" pointtype 9 noautoscale title "max α_{eff}", \
      $log using 1:7 with linespoints linecolor "#0072B2" pointtype 7 noautoscale title "mean", \
      $log using 1:6 with linespoints linecolor "#56B4E9" pointtype 11 noautoscale title "min", \
-     for [k=6:8] $log every ::late using 1:k with lines linetype nodraw notitle
+     for [p=99:101:2] for [k=6:8] $log every ::late using 1:(percent(p, k)) with lines linetype nodraw notitle
 if (last == 8) { exit }
 
 # -------- curvature: what is not estimated at a row is carried from the one before, hence steps
@@ -77,4 +79,5 @@ plot for [k=last:9:-2] keyentry with linespoints linetype k \
      for [k=last:9:-2] $log every marks using 1:k with points linetype k noautoscale notitle, \
      $log using 1:(last == 11 ? adam : NaN) with linespoints linecolor "black" pointtype 2 \
          title last == 11 ? sprintf("%g, the bound of Adam", adam) : "", \
-     2 with lines linecolor "black" dashtype "-" title "2, the bound of plain gradient descent (η < 2/L)"
+     2 with lines linecolor "black" dashtype "-" title "2, the bound of plain gradient descent (η < 2/L)", \
+     10 with lines linetype nodraw notitle  # a range even where all is 2, or less than 0

@@ -331,6 +331,22 @@ def test_a_log_without_its_header(gnuplot, drawn, tmp_path):
     assert np.array_equal(Picture(tmp_path / "r_log.png").pixels, picture.pixels)
 
 
+LOSSES, RATES, CURVATURE = (dict.fromkeys(names, 0) for names in (
+    ("content", "style", "tv", "total"), ("min", "mean", "max"), ("product", "L", "lambda_max")))
+
+
+@pytest.mark.parametrize("fields, values", [
+    (8, LOSSES), (8, {**LOSSES, "style": 3e7, "total": 3e7}), (8, {**LOSSES, "style": 1e5, "total": 1e5}),
+    (11, {**LOSSES, **dict.fromkeys(RATES, 1e5)}), (8, {**LOSSES, **RATES}), (10, CURVATURE),
+    (11, dict.fromkeys(CURVATURE, 2)), (11, {**LOSSES, **RATES, **CURVATURE})])
+@pytest.mark.parametrize("steps", [1, 30])
+def test_panels_of_zeros_or_of_one_value(drawn, fields, values, steps):
+    picture = drawn([row(t, fields, **values) for t in range(1, steps + 1)], fields, beta_1="0.0")
+    for p, name, colour in ((1, "style", STYLE), (2, "min", MIN)):
+        assert picture.has(p, colour) == (values.get(name, 1) > 0)
+    assert fields == 8 or len(picture.bounds()) == 1
+
+
 def test_one_row_is_drawn_as_points(drawn):
     picture = drawn([row(1, content=0)])
     for p, colours in ((1, (STYLE, TV, TOTAL)), (2, (MIN, MEAN, MAX)), (3, (PRODUCT, LAMBDA))):
