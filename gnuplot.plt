@@ -9,17 +9,19 @@ ending = picture[strlen(picture) - 3 : *]
 dumb = picture eq "dumb"
 
 # All is drawn from $log: the rows that the log has now, NaN for what they lack, no remarks or blank lines.
+# Column 12 counts the estimates; it is NaN where L and lambda_max are carried on from the row before.
 file(name) = (strstrt("<|$-", name[1:1]) ? "./" : "").name  # these begin no file's name for gnuplot
 row(k) = k > 11 ? "" : (valid(k) ? strcol(k) : "NaN")." ".row(k + 1)
+count(row) = (before = now, now = word(row, 10).word(row, 11), now eq before ? NaN : (made = made + 1))
 beta(k, value) = valid(value) && strcol(k) eq "adam_beta_1:" ? column(value) : beta_1
-beta_1 = 0.9
+beta_1 = 0.9; now = ""; made = -1
 set datafile commentschars ""  # beta_1 is in the header, and in a remark where a resume has changed it
 set table $lines
 plot "+" using ("") every ::::0 with table, \
      file(log) using (row(1)) with table if (beta_1 = beta(2, 3), beta_1 = beta(3, 8), valid(1) && valid(8))
 unset table
 set print $log
-do for [i=1:|$lines|] { if (words($lines[i])) { print $lines[i] } }
+do for [i=1:|$lines|] { if (words($lines[i])) { print $lines[i], count($lines[i]) } }
 set print
 if (!|$log|) { print "no rows in ".log; exit status 1 }
 adam = 2 * (1 + beta_1) / (1 - beta_1)  # the bound of lambda_max(alpha_eff*H)
@@ -28,7 +30,6 @@ percent(p, k) = p / 100. * (column(k) > 0 ? column(k) : 1)  # for a range where 
 stats $log using 1 name "step" nooutput
 stats $log using (valid(11) ? 11 : valid(9) ? 9 : 8) name "last" nooutput
 last = int(last_max)  # the last column to draw: 8, or 9 or 11 in a log with curvature
-marks = |$log| > 20 ? |$log| / 10 : 1  # one mark at every so many rows
 lines = last == 8 ? 35 : 53  # the height of the picture in lines of text
 
 pixels = sprintf("size 1000, %d font ',13' background 'white'", 20 * lines)
@@ -43,7 +44,7 @@ set encoding utf8; set tics nomirror; set border 3 linecolor "#444444"
 set xrange [step_min - (step_min == step_max) : step_max + (step_min == step_max)]
 set format x ""; set format y "%h"
 set key at graph 0, graph (dumb ? 1.1 : 1.02) left bottom Left reverse horizontal width 2 spacing 1.15
-do for [k=1:16] { set linetype k linewidth 2.5 pointsize 1.3 pointinterval marks }  # Okabe and Ito
+do for [k=1:16] { set linetype k linewidth 2.5 pointsize 1.3 pointinterval 1 + |$log| / 20 }  # Okabe and Ito
 set multiplot title sprintf("%s, steps %.0f to %.0f", log[strlen(log)-45:*], step_min, step_max) noenhanced
 
 # -------- the losses
@@ -66,17 +67,18 @@ plot $log using 1:8 with linespoints linecolor "#D55E00" pointtype 9 noautoscale
      for [p=99:101:2] for [k=6:8] $log every ::late using 1:(percent(p, k)) with lines linetype nodraw notitle
 if (last == 8) { exit }
 
-# -------- curvature: what is not estimated at a row is carried from the one before, hence steps
+# -------- curvature: steps, as a row without an estimate carries the last one on; marks at the estimates
 set margins at screen 0.12, at screen 0.96, at screen 1 - 50. / lines, at screen 1 - 37. / lines
 set ylabel "α_{eff} × curvature"; set format x "%g"; set xlabel "step"
 set label "2" at graph 1.01, first 2 offset 0, -0.3
 if (last == 11) { set label sprintf("%g", adam) at graph 1.01, first adam offset 0, 0.3 }
 set linetype 9 linecolor "#CC79A7" pointtype 7; set linetype 11 linecolor "#0072B2" linewidth 5 pointtype 5
+mark(k) = valid(12) && int($12) % (1 + made / 40) == 0 ? column(k) : NaN
 plot for [k=last:9:-2] keyentry with linespoints linetype k \
          title k == 11 ? "λ_{max}(α_{eff} H)" : "α_{eff,max} × L", \
      for [k=last:9:-2] $log using 1:k with steps linetype k noautoscale notitle, \
      for [k=last:9:-2] $log every ::late using 1:k with steps linetype k notitle, \
-     for [k=last:9:-2] $log every marks using 1:k with points linetype k noautoscale notitle, \
+     for [k=last:9:-2] $log using 1:(mark(k)) with points linetype k noautoscale notitle, \
      $log using 1:(last == 11 ? adam : NaN) with linespoints linecolor "black" pointtype 2 \
          title last == 11 ? sprintf("%g, the bound of Adam", adam) : "", \
      2 with lines linecolor "black" dashtype "-" title "2, the bound of plain gradient descent (η < 2/L)", \

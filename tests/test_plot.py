@@ -222,6 +222,24 @@ def test_estimates_are_drawn_as_steps(drawn, fields, colour):
     assert picture.covered(3, colour)[35:].mean() > 0.98
 
 
+@pytest.mark.parametrize("fields", [10, 11])
+@pytest.mark.parametrize("every, last", [(10, 101), (1, 31), (1, 1001), (10, 2001)])
+def test_marks_stand_where_an_estimate_was_made(drawn, fields, every, last):
+    """On all of them up to 40. The rows between carry L and lambda_max on, and alpha_eff_max changes in each."""
+    estimated = [t if t % every == 0 else t - t % every or 1 for t in range(1, last + 1)]
+    rows = [row(t, fields, product=20 + 1e-6 * t, L=7e6 + e * (fields < 11), lambda_max=12 + 1e-6 * e)
+            for t, e in enumerate(estimated, 1)]
+    rows.insert(14, "# step 15: a remark of eleven words is neither row nor estimate: 1 2")
+    picture, steps = drawn(rows, fields), sorted(set(estimated))
+    for colour in (PRODUCT, LAMBDA)[:fields - 9]:
+        tall = (picture.mask(3, colour).sum(axis=0) >= 9).astype(int)  # where marks are, not the line alone
+        edges = np.flatnonzero(np.diff(tall, prepend=0, append=0)).reshape(-1, 2)
+        assert 20 < len(edges) <= 40 or len(edges) == len(steps)
+        assert (np.diff(edges) < 18).all()  # no two of them touch
+        expected = [(t - 1) / (last - 1) * 840 - 2 for t in steps[::-(-len(steps) // len(edges))]]
+        assert edges.mean(axis=1)[1:-1] == pytest.approx(expected[1:-1], abs=2)  # the frame cuts the outer ones
+
+
 def test_losses_on_a_linear_scale(drawn, tmp_path):
     """By the one line that says so."""
     rows = [row(t, total=4e9, style=2e9) for t in range(1, 101)]
