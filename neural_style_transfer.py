@@ -58,7 +58,7 @@ TV_EPSILON = 1e-3  # of the range [0, 1]: a quarter of a grey level
 
 
 class UsageError(Exception):
-    """Bad input: one line on stderr, exit status 2, nothing written."""
+    """Bad input: one line on stderr, exit status 2, nothing written but perhaps an empty folder."""
 
 
 class RunError(Exception):
@@ -118,7 +118,8 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
 
     precision: "float32", or "bfloat16" (Keras' mixed policy: bfloat16 convolutions).
     Returns a function from x, float32 (1, H, W, 3) in [0, 1], to a dict that maps each content and
-    style layer l to phi_l(x), (1, H_l, W_l, C_l), of that precision.
+    style layer l to phi_l(x), (1, H_l, W_l, C_l), of that precision. Pooling halves H and W and rounds up, as
+    in Caffe, where VGG was trained: Keras' rounds down, so that deep layers would not see the last rows.
     Raises UsageError if the file does not fit.
     """
     VGG = keras.applications.VGG16 if network(weights) == "VGG-16" else keras.applications.VGG19
@@ -133,8 +134,10 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
         raise UsageError(f"--weights: Keras cannot load {str(weights)!r} ({reason(error)}); "
                          f"{GIVE_WEIGHTS}") from None
     vgg.trainable = False
+    # bfloat16 has too few digits for Winograd's algorithm, and GPUs have their own.
+    winograd = precision == "float32" and not tf.config.list_physical_devices("GPU")
     for layer in vgg.layers:
-        if isinstance(layer, keras.layers.Conv2D) and winograd_fits(precision):
+        if isinstance(layer, keras.layers.Conv2D) and winograd:
             layer.convolution_op = winograd_op(layer)
     layers = dict.fromkeys(STYLE_LAYERS + CONTENT_LAYERS)
     model = keras.Model(vgg.input, {layer: vgg.get_layer(layer).output for layer in layers})
@@ -182,11 +185,6 @@ G = np.array([[15, 0, 0], [5, 5, 5], [-5, 5, -5], [-32, -16, -8], [1, -2, 4], [0
 A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 1 / 2, -2, 0], [0, 1, 1, 1 / 4, 4, 0],
                 [0, 1, -1, 1 / 8, -8, 1]])
 TILES_OF_STRIP = 256  # at most: as many as stay in the cache
-
-
-def winograd_fits(precision: str) -> bool:
-    """Whether Winograd's algorithm is for this machine: bfloat16 has too few digits, GPUs have their own."""
-    return precision == "float32" and not tf.config.list_physical_devices("GPU")
 
 
 def winograd_op(layer) -> Callable:
@@ -528,7 +526,7 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
     Gradient descent is stable while its step size is below 2 / L. Adam is stable while the largest
     eigenvalue by value, lambda_max(D H), D = diag(alpha_eff), is below adam_bound(). D H has the
     eigenvalues of the symmetric D^(1/2) H D^(1/2), which is what is iterated on. Clipping is outside
-    this theory: without the pixels that it holds at 0 or 1 lambda_max is 2 to 3% smaller (measured).
+    this theory: without the pixels that it holds at 0 or 1 lambda_max is 2 to 13% smaller (measured).
 
     Returns estimate(t, x_t, alpha_eff), x_t the image before update t and alpha_eff of that update, both
     float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns {column: Eigenpair}.
@@ -663,18 +661,17 @@ def read_input(flag: str, path: Path, remedy: str) -> bytes:
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
     icc_profile, deep = image.info.get("icc_profile"), image.mode.startswith("I")
-    tags = getattr(image, "tag_v2", {})  # of a TIFF; Pillow reads the pixels of these as other numbers
-    preview = tags.get(Tag.NewSubfileType, 0) & 1  # of a RAW file
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    full_range = tags.get(Tag.BitsPerSample, (16,)) == (16,) and tags.get(Tag.PhotometricInterpretation) != 0
     signed_or_float = image.mode == "F" or set(tags.get(Tag.SampleFormat, (1,))) != {1}
-    other_bits = deep and tags.get(Tag.BitsPerSample, (16,)) != (16,)
-    white_is_zero = deep and tags.get(Tag.PhotometricInterpretation) == 0
-    if preview or signed_or_float or other_bits or white_is_zero:
-        raise ValueError("it is RAW or a scientific TIFF: convert it to 8 or 16 bits first")
+    if tags.get(Tag.NewSubfileType, 0) & 1 or signed_or_float or deep and not full_range:
+        raise ValueError("it is RAW, or a scientific picture: convert it to 8 or 16 bits first")
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
         ImageOps.exif_transpose(image, in_place=True)
-    image, alpha = deep_grey(image) if deep else image, None
-    grey = image.mode in ("1", "L", "LA")
+    if deep:  # Pillow's convert() would clip at 255
+        image = Image.fromarray(to_8_bits(np.asarray(image, np.float32) / np.float32(65535)))
+    alpha, grey = None, image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
@@ -682,14 +679,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("L" if grey else "RGB")  # what profiles are made for: no alpha, palette, YCbCr
     rgb = to_srgb(image, icc_profile)
     return rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
-
-
-def deep_grey(image: Image.Image) -> Image.Image:
-    """8 bits of grey of 16 bits, which Pillow's convert() would clip at 255."""
-    pixels = np.asarray(image, np.float32) / np.float32(65535)
-    if pixels.min() < 0 or pixels.max() > 1:
-        raise ValueError("its grey levels have more than 16 bits")
-    return Image.fromarray(to_8_bits(pixels))
 
 
 def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
@@ -739,7 +728,8 @@ class OutputFiles:
         self.base = "_".join(Path(name).stem for name in (args.output, args.content, args.style))
         self.extension = path.suffix.lower() or ".png"
         self.start, self.style, self.final = map(self.image, ("000000", "style", "final"))
-        self.log, self.checkpoints = self.folder / f"{self.base}_log.txt", self.folder / "checkpoints"
+        self.log = self.folder / f"{self.base}_log.txt"
+        self.checkpoints = self.folder / "checkpoints" / self.base  # no other output's
         if path.name in ("", "..") or args.output.endswith("/") or os.path.isdir(path):
             raise UsageError(f"--output: {args.output!r} is a folder; name a file in it, such as result.png")
         if self.extension not in IMAGE_FORMATS:
@@ -777,20 +767,21 @@ def claimed(folder: Path) -> Iterator[None]:
 def move_earlier(files: OutputFiles) -> list:
     """Move what an earlier run of these names has left into a new folder: nothing is ever removed.
 
-    Says so, and returns that as remarks for the log. The checkpoints go first, so that no kill on the way
-    leaves them behind without their log.
+    Says so, and returns that as remarks for the log. All lies there as it lay here, so that a run can go on
+    in there. The checkpoints go first: no kill on the way leaves them behind without their log.
     """
     name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
     earlier = [path for path in files.folder.iterdir() if name.fullmatch(path.name)]
-    if find_checkpoints(files.checkpoints):  # else it may be a link made ready for them
+    if os.path.lexists(files.checkpoints):
         earlier.insert(0, files.checkpoints)
     if not earlier:
         return []
     while os.path.lexists(folder := files.folder / time.strftime("earlier-%Y%m%d-%H%M%S")):
         time.sleep(0.1)  # two starts within a second
-    folder.mkdir()
     for path in earlier:
-        os.rename(path, folder / path.name)
+        new = folder / path.relative_to(files.folder)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, new)  # checkpoints/ may be a link to another disk
     say(said := f"Moved the earlier run to {folder}")
     return [said]
 
@@ -839,17 +830,18 @@ class Log:
 def log_up_to(path: Path, step: int, every: int) -> str:
     """What is kept of a log when its run goes on after `step`: all before the first row past it.
 
-    A row of that step itself goes where it is not one of every `every`: an uninterrupted run would not have
-    it. So does a last line that was cut. "" if there is no log.
+    But for a last line that was cut, remarks on later steps, and the row of that step itself where it is not
+    one of every `every`: an uninterrupted run would not have it. "" if there is no log.
     """
-    last = step if due(step, every) else step - 1
     log = path.read_bytes() if path.is_file() else b""
-    past = (row.start() for row in re.finditer(rb"^\d+", log, re.MULTILINE) if int(row[0]) > last)
-    return os.fsdecode(log[:next(past, log.rfind(b"\n") + 1)])
+    past = (row.start() for row in re.finditer(rb"^\d+", log, re.MULTILINE) if int(row[0]) > step)
+    kept = log[:next(past, log.rfind(b"\n") + 1)]
+    kept = re.sub(rb"(?m)^# step (\d+): .*\n", lambda line: line[0] if int(line[1]) <= step else b"", kept)
+    return os.fsdecode(kept if due(step, every) else re.sub(rb"(?m)^%d  .*\n" % step, b"", kept))
 
 
 def describe(args: argparse.Namespace, weights: Path) -> dict:
-    """What the pixels hang on: the header of the log, and what a resume compares. JSON can hold it."""
+    """What the pixels hang on, and ckpt_keep_max: the log's header and what a resume compares. For JSON."""
     files = {"Content": args.content, "Style": args.style, "Weights": weights, "Script": __file__}
     return {
         **{f"{name} SHA-256": hashlib.sha256(Path(file).read_bytes()).hexdigest()
@@ -866,18 +858,16 @@ def device() -> str:
     cpuinfo = Path("/proc/cpuinfo")  # of Linux
     cpu = re.search(r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or cores
-    return f"{', '.join([*gpus, 'CPU'])} {cpu[1] if cpu else platform.machine()}, threads: {threads}"
-
-
-def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    threads, onednn = (os.environ.get(f"TF_{name}") for name in ("NUM_INTRAOP_THREADS", "ENABLE_ONEDNN_OPTS"))
+    name = cpu[1] if cpu else platform.machine()
+    return (f"{', '.join([*gpus, 'CPU'])} {name}, threads: {threads or cores}, "
+            f"TF_ENABLE_ONEDNN_OPTS: {onednn or 'unset'}")
 
 
 # ----------------------------------------------------------------------------- checkpoints
 
 # What only a branch may change; the image's shape it may not, either.
-OTHER_RUN = ("Content SHA-256", "Style SHA-256", "Weights SHA-256", "precision")
+OTHER_RUN = ("Content SHA-256", "Style SHA-256", "match_colors", "Weights SHA-256", "precision")
 
 
 class State:
@@ -908,7 +898,7 @@ class State:
         t = self.step
         self.about.assign(json.dumps(self.run))
         try:
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             with contextlib.chdir(folder):
                 if found := [prefix.name for prefix in reversed(find_checkpoints(Path()))]:
                     tf.compat.v1.train.update_checkpoint_state(
@@ -928,26 +918,30 @@ def find_checkpoints(folder: Path) -> list:
 def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
     """The prefixes that the flags ask to go on from, the best one first; []: start fresh.
 
-    Raises UsageError if a checkpoint or folder that was named is not there.
+    Raises UsageError if what was named is not there, or holds the checkpoints of several outputs.
     """
     if not args.branches:
         return find_checkpoints(files.checkpoints) if args.resume else []
-    if args.resume_from is None:
-        found = find_checkpoints(Path(args.ckpt_in))
-    else:
+    if args.resume_from is not None:
         prefix = Path(args.resume_from.removesuffix(".index"))
         found = [prefix] * os.path.isfile(f"{prefix}.index")
+    elif not (found := find_checkpoints(Path(args.ckpt_in))) and os.path.isdir(args.ckpt_in):
+        outputs = [folder for folder in sorted(Path(args.ckpt_in).iterdir()) if find_checkpoints(folder)]
+        if len(outputs) > 1:
+            raise UsageError(f"--ckpt_in: {args.ckpt_in!r} holds checkpoints of several outputs; give "
+                             f"{', '.join(map(str, outputs))}")
+        found = find_checkpoints(outputs[0]) if outputs else []
     if not found:
-        raise UsageError(f"no checkpoint in {args.ckpt_in or args.resume_from!r}; give --resume_from one, "
-                         "such as checkpoints/ckpt-100, or --ckpt_in a folder of some")
+        flag = "resume_from" if args.ckpt_in is None else "ckpt_in"
+        raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
+                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in a folder of some")
     return found
 
 
 def restore(state: State, prefixes: list) -> Optional[Path]:
-    """Restore the first checkpoint that is whole and of this size, and return its prefix.
+    """Restore the first checkpoint that is whole and of this size; returns its prefix, None without any.
 
-    The others are passed over with a warning. None if there are no prefixes; raises UsageError if there are
-    some, and none can be used.
+    Those that are passed over get a warning. Raises UsageError if all are.
     """
     unfit = []
     for prefix in prefixes:
@@ -957,23 +951,22 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
         except MemoryError:
             raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
-            other_size = "of another --image_size, or its content is of another shape"
-            damaged = f"damaged, or no checkpoint of {PROGRAM} ({reason(error)})"
-            unfit.append(f"{str(prefix)!r} is {other_size if 'tensor with shape' in str(error) else damaged}")
+            other_size = "of another --image_size, or of a content of other proportions"
+            why = other_size if "tensor with shape" in str(error) else f"damaged ({reason(error)})"
+            unfit.append(f"{str(prefix)!r} is {why}")
         else:
             for wrong in unfit:
                 complain(f"warning: passed over: {wrong}")
             return prefix
     if unfit:
-        raise UsageError(f"no checkpoint can be used: {unfit[0]}")
+        raise UsageError(f"no checkpoint can be used: {unfit[0]}; without --resume the run starts fresh")
     return None
 
 
 def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
-    """Go on from the best of the checkpoints, and say what has changed since it was written.
+    """Go on from the best of the checkpoints; returns remarks for the log, none if the run starts fresh.
 
-    Returns remarks for the log, none if the run starts fresh.
-    Raises UsageError if no checkpoint can be used, or if it belongs to another run.
+    Says what has changed since it was written. Raises UsageError if that makes it another run's.
     """
     prefix = restore(state, prefixes)
     if prefix is None:
@@ -988,7 +981,7 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
         raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
                          "another --output, or branch from it with --resume_from")
     state.optimizer.learning_rate = args.adam_learning_rate  # the flags win
-    if changed or not args.optim:
+    if changed.keys() - {"ckpt_keep_max"} or not args.optim:
         state.curvature.assign([math.nan] * 2)  # nothing to carry on
     for change in changed.values():
         complain(f"warning: {change}")
@@ -1040,7 +1033,7 @@ class Progress:
         self.start, self.nsteps, self.done = start, nsteps, 0
         self.began = self.first = time.monotonic()  # first: the end of the first step, which compiles
 
-    def update(self, row: Row) -> None:
+    def update(self, row: Row, last: bool) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
         self.first = time.monotonic() if self.done == 1 else self.first
         losses = zip(("content", "style", "tv", "total"), row.numbers.values())
@@ -1057,23 +1050,19 @@ class Progress:
             while fields and len(longer := f"{line}  {fields.pop(0)}") < columns:
                 line = longer
             say(f"\r{line:{columns - 1}}", end="")
-        elif self.done <= 2 or left == 0 or due(row.step, max(1, self.nsteps // 20)):
+        elif self.done <= 2 or last or due(row.step, max(1, self.nsteps // 20)):
             say("  ".join(fields))
 
     def timing(self) -> str:
         elapsed = time.monotonic() - self.began
         return f"{elapsed:.1f} s elapsed, {elapsed / self.done:.3f} s per step"
 
-    def close(self) -> None:
-        if self.done and sys.stdout.isatty():
-            say("")  # leave the line
-
 
 class Stop:
     """Whether a signal has asked the run to stop: then it ends its step, saves and stops.
 
-    Python calls the handler between two calls of TensorFlow, as where a step ends. A second Ctrl-C meets
-    the system's own handler, which ends the process at once, also inside TensorFlow.
+    Python calls the handler between two calls of TensorFlow, as where a step ends: two signals within one
+    count as one. From then on Ctrl-C meets the system's own handler, which ends the process at once.
     """
 
     signum = None  # of the first signal
@@ -1120,8 +1109,9 @@ def start_tensorflow() -> None:
 
 # --------------------------------------------------------------------------------- the run
 
-BYTES_PER_PIXEL = {"float32": 2500, "bfloat16": 1300, "optim": 6200}  # held by a step on a CPU (measured)
-BYTES = 1_100_000_000  # held besides: TensorFlow, the network, its transformed kernels (measured)
+# Held on a CPU (measured): by each of the content's pixels in a step, by each of the style's in its features,
+# which are computed once, and besides, by TensorFlow, the network and its transformed kernels.
+STEP_BYTES, STYLE_BYTES, BYTES = {"float32": 4100, "bfloat16": 1300, "optim": 7500}, 1000, 1_100_000_000
 
 
 def memory_limit(root: str = "/") -> int:
@@ -1152,12 +1142,16 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         state = State(x_c, args, describe(args, weights))
         resumed = resume(args, prefixes, state)
         if state.step >= args.nsteps:
-            save_image(files.final, state.x.numpy())  # the one that is there may be of another step
-            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}. "
-                f"Wrote {files.final}")
+            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}.")
+            if not (args.branches and files.final.exists()):  # a branch's is another run's
+                save_image(files.final, state.x.numpy())
+                say(f"Wrote {files.final}")
             return 0
         try:
             step, estimate = compiled_step(args, state, weights, x_c, x_s)
+            if stop.signum:
+                complain("stopped before the first step; nothing was written")
+                return 128 + stop.signum
             log = open_outputs(args, files, state, resumed)
             for path, pixels in (files.style, x_s), (files.start, x_c):
                 if not path.exists():
@@ -1173,7 +1167,8 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 
     Raises MemoryError if it cannot fit: on a CPU the system would kill the process without a word.
     """
-    needed = BYTES + x_c.size // 3 * BYTES_PER_PIXEL["optim" if args.optim else args.precision]
+    bytes_per_pixel = STEP_BYTES["optim" if args.optim else args.precision]
+    needed = BYTES + max(x_c.size * bytes_per_pixel, x_s.size * STYLE_BYTES) // 3
     if needed > (limit := memory_limit()) and not tf.config.list_physical_devices("GPU"):
         raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB, and there are {limit / 1e9:.1f}")
     objective = exact = make_objective(vgg_features(weights, args.precision), x_c, x_s, args)
@@ -1185,7 +1180,7 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 
 def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, resumed: list) -> Log:
     """Go on in the run's own files, or begin new ones. resumed: remarks for the log, see resume()."""
-    text, remarks = "", [*resumed, f"Date: {now()}", f"Command: {args.command}",
+    text, remarks = "", [*resumed, f"Date: {time.strftime('%FT%T%z')}", f"Command: {args.command}",
                          f"Python: {platform.python_version()} on {platform.platform()}"]
     if resumed and not args.branches:
         text = log_up_to(files.log, state.step, args.log_every)
@@ -1215,7 +1210,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 judged[t] = row.numbers[LAMBDA]
             if due(t, args.log_every) or last:
                 log.row(row)
-            progress.update(row)
+            progress.update(row, last)
             if due(t, args.save_every):
                 save_image(files.image(f"{t:06d}"), state.x.numpy())
             if last:
@@ -1223,14 +1218,15 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 if args.optim:
                     log.write(f"# {verdict(judged, start, args.adam_beta_1)}")
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
-                log.write(f"# {how}, {now()}: {progress.timing()}")
+                log.write(f"# {how}, {time.strftime('%FT%T%z')}: {progress.timing()}")
             if due(t, args.ckpt_write_every) or last:
                 os.fsync(log.file)  # the checkpoint counts on what it holds
                 state.save(files.checkpoints, args.ckpt_keep_max)
             if last:
                 break
     finally:
-        progress.close()
+        if progress.done and sys.stdout.isatty():
+            say("")  # leave the line of progress
     if args.optim:
         say(verdict(judged, start, args.adam_beta_1))
     return farewell(args, files, t, stop)
@@ -1269,7 +1265,6 @@ def number(kind: type, low: float, high: float) -> Callable:
 
 CADENCE, STEPS, WEIGHT = number(int, 0, 999_999), number(int, 1, 999_999), number(float, 0, 1e20)
 DECAY = number(float, 0, 0.9999999)
-REDUCTIONS, FORMS, PRECISIONS = ("mean", "sum"), ("isotropic", "anisotropic"), ("float32", "bfloat16")
 # A title of flags that belong together, or: flag, type (or choices, or bool), default, metavar, help.
 FLAGS = (
     "images (PNG, JPEG, TIFF, WebP ...)",
@@ -1283,12 +1278,12 @@ FLAGS = (
     ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),
     ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother; total variation is a sum over "
      "pixels, so at 256 pixels 1200 looks like 300 at 512"),
-    ("loss_reduction", REDUCTIONS, "mean", None, "of squared differences; the weights are made for mean"),
-    ("tv_form", FORMS, "isotropic", None, "sqrt(dx^2 + dy^2), smoothed, or |dx| + |dy|"),
+    ("loss_reduction", ("mean", "sum"), "mean", None, "of squares; the loss weights are made for mean"),
+    ("tv_form", ("isotropic", "anisotropic"), "isotropic", None, "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
     ("weights", str, "imagenet", "imagenet|vgg16|FILE", "VGG weights: imagenet, the usual choice, is "
      "Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's VGG-16 in the package "
      f"{VGG16_PACKAGE}, see the README; or a .h5 file of Keras' VGG19(include_top=False)"),
-    ("precision", PRECISIONS, "float32", None, "of the convolutions; bfloat16 pays with AVX512_BF16 or AMX"),
+    ("precision", ("float32", "bfloat16"), "float32", None, "of convolutions; bfloat16 for AVX512_BF16, AMX"),
     "optimiser (Adam)",
     ("nsteps", STEPS, "1000", "N", "steps in all, also when resuming"),
     ("adam_learning_rate", number(float, 1e-9, 1), "0.01", "RATE", "base rate, in units of the pixel range"),
@@ -1311,22 +1306,22 @@ FLAGS = (
     ("optim_tol", number(float, 1e-5, 0.5), "0.001", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
 )
-# What the pixels do not hang on, or only by the bytes of the files; all others a resume compares.
+# What the pixels do not hang on, or only by the bytes of the files. All others a resume compares, and
+# ckpt_keep_max, as keeping fewer than before removes some.
 HARMLESS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in", "command",
-            "branches", "nsteps", "save_every", "log_every", "ckpt_write_every", "ckpt_keep_max",
+            "branches", "nsteps", "save_every", "log_every", "ckpt_write_every",
             "optim", "optim_every", "optim_tol", "optim_max_iters")
 
 
-class Parser(argparse.ArgumentParser):
+def make_parser() -> argparse.ArgumentParser:
     """argparse, with one-line errors."""
 
-    def error(self, message: str):
+    def error(message: str):
         raise UsageError(f"{' '.join(message.split())} (see {PROGRAM} -h)")
 
-
-def make_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROGRAM, allow_abbrev=False,
-                    description="Redraw a content image in the texture of a style image (Gatys et al. 2016).")
+    text = "Redraw a content image in the texture of a style image (Gatys et al. 2016)."
+    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=text)
+    parser.error = error
     for entry in FLAGS:
         if isinstance(entry, str):
             group = parser.add_argument_group(entry)
@@ -1347,6 +1342,8 @@ def parse_arguments(words: list) -> argparse.Namespace:
     args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
     args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume goes on in place
+    if not args.style_weight and not args.tv_weight:
+        raise UsageError("--style_weight 0 and --tv_weight 0 leave the content as it is; give one above 0")
     if args.resume_from is not None and args.ckpt_in is not None:
         raise UsageError("--resume_from and --ckpt_in both say where to resume from; give one of them")
     return args

@@ -7,6 +7,7 @@
     python tests/benchmark.py --lipschitz " --tv_weight 3e5" ...   errors and products of L and lambda_max
     python tests/benchmark.py --optim         what --optim adds to a step, in steps
     python tests/benchmark.py --kinks         how far L speaks for a step, across kinks and along eigenvectors
+    python tests/benchmark.py --memory        what a run holds, by the pixels of content and style
     python tests/benchmark.py --rate PAIR ... steps to the default run's loss at other learning rates, and Adam's bound
 
 The contenders make steps in turn, each in a process of its own, so that a drift of the machine's
@@ -314,6 +315,29 @@ def overhead(size: int, runs: int = 3) -> None:
           f"{statistics.median(o / (1000 * s) for o, s in zip(outside, steps)):.2%} of a run of 1000 steps")
 
 
+def memory(sizes: list) -> None:
+    """Peak memory of whole runs, in bytes: a constant part and what each pixel of the larger picture takes."""
+    optim = ["--optim", "--optim_max_iters", 3]
+    kinds = {"content, float32": [], "content, bfloat16": ["--precision", "bfloat16"], "content, --optim": optim,
+             "content, --optim, bfloat16": [*optim, "--precision", "bfloat16"], "style": []}
+    print(f"{machine()}\n| pixels of | {' | '.join(f'{size} x {size}, GB' for size in sizes)} | constant, GB | kB a pixel |")
+    for kind, words in kinds.items():
+        peaks = []
+        for size in sizes:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                for file, height in ("large.png", size), ("small.png", 16):
+                    nst.Image.effect_noise((size, height), 80).convert("RGB").save(folder / file)
+                files = ("small.png", "large.png") if kind == "style" else ("large.png", "small.png")
+                process = subprocess.Popen(
+                    [sys.executable, str(ROOT / "neural_style_transfer.py"), "--content", files[0], "--style", files[1],
+                     "--output", "r.png", "--weights", "vgg16", "--image_size", str(size), "--nsteps", "3", *map(str, words)],
+                    cwd=folder, stdout=subprocess.DEVNULL)
+                peaks.append(os.wait4(process.pid, 0)[2].ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        slope, constant = np.polyfit(np.square(sizes), peaks, 1)
+        print(f"| {kind} | {' | '.join(f'{peak / 1e9:.2f}' for peak in peaks)} | {constant / 1e9:.2f} | {slope / 1e3:.2f} |", flush=True)
+
+
 def quality(size: int, nsteps: int) -> None:
     """The final total loss of float32 and bfloat16 runs, both evaluated in float32."""
     nst.start_tensorflow()
@@ -520,6 +544,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--overhead", action="store_true")
     parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--lipschitz", nargs="*", metavar="FLAGS", help='such as " --tv_weight 3e5", for a line each')
     parser.add_argument("--optim", action="store_true")
     parser.add_argument("--kinks", action="store_true")
@@ -539,6 +564,8 @@ def main() -> None:
             lipschitz(size, args.nsteps or 40, line.split())
     elif args.optim:
         cost_of_optim(size, args.nsteps or 200)
+    elif args.memory:
+        memory(args.sizes or [256, 512, 768])
     elif args.kinks:
         kinks(size, args.nsteps or 20)
     elif args.rate:

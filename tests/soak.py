@@ -109,7 +109,7 @@ def soak(kills: int, seed: int, folder: Path) -> dict:
                 raise SystemExit(f"a resumed run ended with status {process.returncode}: {said}")
         # A kill leaves at most one checkpoint that is half written or half removed, or a run that has not begun.
         left = {name for name in files(output) if "/" in name} - files(reference)
-        left = {re.sub(r"(checkpoints/ckpt-\d+|earlier-\d+-\d+).*", r"\1", name) for name in left}
+        left = {re.sub(r"(checkpoints/\w+/ckpt-\d+|earlier-\d+-\d+).*", r"\1", name) for name in left}
         counts["left behind by kills"] += len(left)
         stray = [name for name in differences(output, reference) if not name.startswith(tuple(left))]
         if stray or len(left) > killed:

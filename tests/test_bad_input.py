@@ -38,7 +38,10 @@ BAD = [
     ("missing style", "--style nix.png", r"--style: cannot read 'nix\.png': No such file"),
     ("missing folder", "--content nix/c.png", r"--content: cannot read 'nix/c\.png': No such file"),
     ("file as folder", "--content c.png/c.png", r"--content: cannot read 'c\.png/c\.png': Not a directory"),
-    ("folder", "--content folder", r"--content: cannot read 'folder': Is a directory"),
+    ("folder", "--content folder", r"--content: cannot read 'folder': it is a folder, a pipe or a device"),
+    ("FIFO", "--content fifo", r"--content: cannot read 'fifo': it is a folder, a pipe"),
+    ("FIFO of weights", "--weights fifo", r"--weights: cannot read 'fifo': it is a folder, a pipe"),
+    ("device", "--style /dev/zero", r"--style: cannot read '/dev/zero': it is a folder, a pipe or a device"),
     ("empty file", "--content empty.png", r"--content: 'empty\.png' is no readable picture \("),
     ("text named .png", "--content text.png", r"--content: 'text\.png' is no readable picture \("),
     ("unsupported format", "--style picture.svg", r"--style: 'picture\.svg' is no readable picture \("),
@@ -55,6 +58,7 @@ BAD = [
     ("loop of links", "--content loop/c.png", r"--content: cannot read 'loop/c\.png': Too many levels"),
     ("long name", f"--content {LONG}", r"--content: cannot read 'a+': File name too long"),
     ("too narrow", "--content narrow.png", r"--content: 400 x 10 pixels .* 512 x 13\b.* 16 pixels"),
+    ("style too narrow", "--style narrow.png", r"--style: 400 x 10 pixels .* 512 x 13\b.* 16 pixels"),
     ("too narrow when resized", "--image_size 16", r"--content: 80 x 64 pixels .* 16 x 13\b.* 16 pixels"),
     *((f"missing {name!r}", [f"--content={name}"], re.escape(f"--content: cannot read {name!r}: No such file"))
       for name in ODD_NAMES),
@@ -93,28 +97,29 @@ BAD = [
     ("unknown choice", "--precision float16", r"argument --precision: invalid choice: 'float16'"),
     ("unknown reduction", "--loss_reduction max", r"argument --loss_reduction: invalid choice: 'max'"),
     ("unknown form", "--tv_form l1", r"argument --tv_form: invalid choice: 'l1'"),
-    ("not a number", "--tv_weight many", r"argument --tv_weight: invalid float from 0 to 1e\+20 value: 'many'"),
+    ("not a number", "--tv_weight many", r"argument --tv_weight: 'many' is not a number from 0 to 1e\+20"),
     ("contradiction", "--resume_from ckpts/ckpt-1 --ckpt_in ckpts",
      r".*--resume_from .*--ckpt_in |.*--ckpt_in.* --resume_from"),
-    *((f"empty --{flag}", [f"--{flag}="], f"(argument )?--{flag}: |no checkpoint in ")
+    ("no objective", "--style_weight 0 --tv_weight 0", r"--style_weight 0 and --tv_weight 0 .*; give one above 0"),
+    *((f"empty --{flag}", [f"--{flag}="], f"(argument )?--{flag}: ")
       for flag in ("content", "style", "output", "weights", "resume_from", "ckpt_in")),
     # Checkpoints
-    ("--resume_from a folder", "--resume_from folder", r"no checkpoint in 'folder(\.index)?'; give"),
-    ("--resume_from missing", "--resume_from nix/ckpt-1", r"no checkpoint in 'nix/ckpt-1(\.index)?'; give"),
-    ("--resume_from without .index", "--resume_from half/ckpt-5", r"no checkpoint in 'half/ckpt-5(\.index)?'; give"),
-    ("--resume_from an .index", "--resume_from half/ckpt-5.index", r"no checkpoint in 'half/ckpt-5(\.index)?'; give"),
-    ("--resume_from long", f"--resume_from {LONG}", r"no checkpoint in .*a{300}"),
-    ("--resume_from locked", "--resume_from locked/ckpt-1", r"no checkpoint in .*locked/ckpt-1"),
-    ("--ckpt_in missing", "--ckpt_in nix", r"no checkpoint in 'nix'; give"),
-    ("--ckpt_in a file", "--ckpt_in c.png", r"no checkpoint in 'c\.png'; give"),
-    ("--ckpt_in without checkpoints", "--ckpt_in half", r"no checkpoint in 'half'; give"),
-    ("--ckpt_in long", f"--ckpt_in {LONG}", r"(no checkpoint in .*a{300}|.*File name too long)"),
-    ("--ckpt_in in a locked folder", "--ckpt_in locked/ckpts", r"no checkpoint in .*locked/ckpts"),
-    ("--ckpt_in odd", ["--ckpt_in", "new\nline"], r"no checkpoint in 'new\\nline'; give"),
+    ("--resume_from a folder", "--resume_from folder", r"--resume_from: no checkpoint in 'folder(\.index)?'; give"),
+    ("--resume_from missing", "--resume_from nix/ckpt-1", r"--resume_from: no checkpoint in 'nix/ckpt-1(\.index)?'; give"),
+    ("--resume_from without .index", "--resume_from half/ckpt-5", r"--resume_from: no checkpoint in 'half/ckpt-5(\.index)?'; give"),
+    ("--resume_from an .index", "--resume_from half/ckpt-5.index", r"--resume_from: no checkpoint in 'half/ckpt-5(\.index)?'; give"),
+    ("--resume_from long", f"--resume_from {LONG}", r"--resume_from: no checkpoint in .*a{300}"),
+    ("--resume_from locked", "--resume_from locked/ckpt-1", r"--resume_from: no checkpoint in .*locked/ckpt-1"),
+    ("--ckpt_in missing", "--ckpt_in nix", r"--ckpt_in: no checkpoint in 'nix'; give"),
+    ("--ckpt_in a file", "--ckpt_in c.png", r"--ckpt_in: no checkpoint in 'c\.png'; give"),
+    ("--ckpt_in without checkpoints", "--ckpt_in half", r"--ckpt_in: no checkpoint in 'half'; give"),
+    ("--ckpt_in long", f"--ckpt_in {LONG}", r"--ckpt_in: no checkpoint in '.*a{300}"),
+    ("--ckpt_in in a locked folder", "--ckpt_in locked/ckpts", r"--ckpt_in: no checkpoint in .*locked/ckpts"),
+    ("--ckpt_in odd", ["--ckpt_in", "new\nline"], r"--ckpt_in: no checkpoint in 'new\\nline'; give"),
     # Weights
     ("weights missing", "--weights nix.h5", r"--weights: cannot read 'nix\.h5': No such file"),
     ("weights misspelt", "--weights Imagenet", r"--weights: cannot read 'Imagenet': No such file"),
-    ("weights folder", "--weights folder", r"--weights: cannot read 'folder': Is a directory"),
+    ("weights folder", "--weights folder", r"--weights: cannot read 'folder': it is a folder"),
     ("weights locked", "--weights locked/w.h5", r"--weights: cannot read 'locked/w\.h5': Permission denied"),
     ("weights of another onnx", "--weights other.onnx", r"--weights: 'other\.onnx' " + OTHER_HASH + "give 'im"),
     ("weights of a cut onnx", "--weights cut.onnx", r"--weights: 'cut\.onnx' " + OTHER_HASH + "give 'im"),
@@ -156,6 +161,7 @@ def set_up_pictures(work: Path) -> None:
     (work / "bomb.png").write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
     for name in "picture.eps", "postscript.png":
         picture(80, 64, seed=1).save(work / name, "EPS")
+    os.mkfifo(work / "fifo")
     (work / "loop").symlink_to("loop2")
     (work / "loop2").symlink_to("loop")
 
@@ -290,6 +296,14 @@ def test_a_good_command_line_does_get_to_tensorflow(work, weights):
     assert [path for path, *_ in listing(work)] == [path for path, *_ in before]
 
 
+def test_another_python(work):
+    """One that was not set up, as outside of the virtual environment: no package is there."""
+    result = subprocess.run([sys.executable, "-S", script.__file__, *GOOD], cwd=work, capture_output=True, text=True)
+    said = (r"neural_style_transfer\.py: error: \S+ has no numpy, PIL, tensorflow; "
+            r"use the README's \.venv/bin/python, or pip install -r requirements\.txt\n")
+    assert result.returncode == 1 and re.fullmatch(said, result.stderr), result.stderr
+
+
 # -------------------------------------------------------------------------------- memory
 
 
@@ -303,12 +317,38 @@ def test_a_picture_that_does_not_fit_into_memory(work, tmp_path):
     assert (result.returncode, result.stdout) == (1, "") and re.fullmatch(said, result.stderr), result.stderr
 
 
-@pytest.mark.parametrize("text, limited", [("3000000000\n", True), ("max\n", False), (None, False)])
-def test_memory_of_a_container_counts(tmp_path, text, limited):
-    if text:
-        (tmp_path / "memory.max").write_text(text)
+GROUPS = {  # /proc/self/cgroup, and the folders below /sys/fs/cgroup with what is in their memory.max
+    "none": (None, {}),
+    "in a container": ("0::/\n", {"": "3000000000\n"}),
+    "no limit": ("0::/user.slice\n", {"user.slice": "max\n"}),
+    "of a parent": ("1:name=systemd:/\n0::/user.slice/job\n", {"user.slice/job": "max\n", "user.slice": "3000000000\n"}),
+    "the least one": ("0::/user.slice/job\n", {"user.slice/job": "3000000000\n", "user.slice": "4000000000\n"}),
+    "of another group": ("0::/user.slice/job\n", {"user.slice/other": "3000000000\n"})}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_memory_of_control_groups_counts(tmp_path, case):
+    own, limits = GROUPS[case]
+    files = {f"sys/fs/cgroup/{group}/memory.max": text for group, text in limits.items()}
+    for name, text in {**files, **({"proc/self/cgroup": own} if own else {})}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert script.memory_limit(tmp_path / "memory.max") == min(machine, 3_000_000_000 if limited else machine)
+    limited = "3000000000" in "".join(files.values()) and "another" not in case
+    assert script.memory_limit(tmp_path) == min(machine, 3_000_000_000 if limited else machine)
+
+
+@pytest.mark.parametrize("large", ["--content", "--style"])
+def test_memory_is_that_of_the_larger_part(tmp_path, run, monkeypatch, large):
+    """A picture of 512 x 512 pixels beside a panorama: as the content it needs more than as the style, but that counts, too."""
+    picture(512, 512, seed=1).save(tmp_path / "square.png")
+    picture(512, 16, seed=2).save(tmp_path / "panorama.png")
+    needed = {"--content": 1.1e9 + 512 * 512 * script.STEP_BYTES["float32"], "--style": 1.1e9 + 512 * 512 * script.STYLE_BYTES}
+    words = [word for flag in needed for word in (flag, tmp_path / f"{'square' if flag == large else 'panorama'}.png")]
+    monkeypatch.setattr(script, "memory_limit", lambda: needed[large] - 1e6)
+    status, _, err = run(*words, "--output", tmp_path / "out" / "r.png", "--weights", "vgg16", "--nsteps", 1)
+    assert status == 1 and f"a step takes about {needed[large] / 1e9:.1f} GB" in err
+    assert needed["--style"] > 1.3e9 and needed["--content"] > needed["--style"]
 
 
 @pytest.mark.parametrize("more", [[], ["--optim"]])
@@ -349,7 +389,7 @@ def test_numbers_that_are_refused(work, flag, monkeypatch, capsys):
         status = script.main([*GOOD, f"--{flag}={value}"])
         out, err = capsys.readouterr()
         assert (status, out) == (2, ""), value
-        said = rf"neural_style_transfer\.py: error: argument --{flag}: invalid (int|float) from .* value: .*\n"
+        said = rf"neural_style_transfer\.py: error: argument --{flag}: .* is not a (whole )?number .*\n"
         assert re.fullmatch(said, err), err
 
 
@@ -419,7 +459,7 @@ def test_odd_names_name_the_outputs(odd):
 
 def test_odd_names_do_not_keep_old_checkpoints_alive(odd):
     _, _, out = odd
-    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == [
+    assert sorted(path.name for path in (out / "checkpoints").glob("*/*")) == [
         "checkpoint", "ckpt-2.data-00000-of-00001", "ckpt-2.index"]
 
 
@@ -488,6 +528,7 @@ def test_a_folder_whose_name_is_not_utf_8(flags, tmp_path, run):
     folder = Path(os.fsdecode(bytes(tmp_path) + b"/out\xff[1]"))
     for nsteps in 1, 2:
         assert run(*flags("--nsteps", nsteps, "--ckpt_keep_max", 1, "--resume", output=folder / "r.png"))[::2] == (0, "")
-    assert sorted(path.name for path in (folder / "checkpoints").glob("*.index")) == ["ckpt-2.index"]
-    assert run(*flags("--nsteps", 3, "--ckpt_in", folder / "checkpoints", output=folder / "r.png"))[::2] == (0, "")
+    assert sorted(path.name for path in (folder / "checkpoints").glob("*/*.index")) == ["ckpt-2.index"]
+    words = ["--nsteps", 3, "--ckpt_keep_max", 1, "--ckpt_in", folder / "checkpoints"]
+    assert run(*flags(*words, output=folder / "r.png"))[::2] == (0, "")
     assert [int(line.split()[0]) for line in row_lines(folder / "r_c_s_log.txt")] == [3]

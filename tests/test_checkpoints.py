@@ -2,10 +2,10 @@
 
 import argparse
 import itertools
-import json
 import os
 import re
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def files_of(nst, folder: Path):
 def test_a_missing_log_begins_anew(flags, whole, tmp_path, run):
     folder = shutil.copytree(whole[0], tmp_path / "out")
     log = folder / "r_c_s_log.txt"
-    without(folder / "checkpoints", 12)
+    without(folder / "checkpoints/r_c_s", 12)
     log.unlink()
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
     assert (status, err) == (0, "") and "Resuming at step 8" in out
@@ -55,7 +55,7 @@ def test_a_log_that_ends_too_early(flags, whole, tmp_path, run, end):
     folder = shutil.copytree(whole[0], tmp_path / "out")
     log = folder / "r_c_s_log.txt"
     text = log.read_text()
-    without(folder / "checkpoints", 12)
+    without(folder / "checkpoints/r_c_s", 12)
     before = text[:re.search(end, text).end()]
     log.write_text(before)
     assert run(*flags(*CADENCE, "--nsteps", 12, "--resume"))[::2] == (0, "")
@@ -67,20 +67,27 @@ def test_a_log_that_ends_too_early(flags, whole, tmp_path, run, end):
 
 
 def test_what_a_longer_run_keeps_of_the_log(flags, tmp_path, run):
-    """All up to a last row off the cadence, and not that row; every remark on an L that goes on."""
+    """All up to the last row, but for that row where it is off the cadence; every remark, your own ones, too."""
     cadence = ["--save_every", 0, "--log_every", 2, "--optim", "--optim_every", 3, "--optim_max_iters", 1]
     log = tmp_path / "out" / "r_c_s_log.txt"
     unconverged = r"^# step (\d+): L has not converged"
     assert run(*flags(*cadence, "--nsteps", 3))[0] == 0
     assert [int(row[0]) for row in rows(log)] == [2, 3] and "# Finished" in log.read_text()
     assert re.findall(unconverged, log.read_text(), re.MULTILINE) == ["1", "3"]
+    with open(log, "a") as file:
+        file.write("# My note\n")
     before = log.read_text()
     assert run(*flags(*cadence, "--nsteps", 5, "--resume"))[0] == 0
     assert [int(row[0]) for row in rows(log)] == [2, 4, 5]
-    assert log.read_text().startswith(before[:before.index("\n2  ") + 5])
+    kept = "".join(line for line in before.splitlines(keepends=True) if not line.startswith("3  "))
+    assert "\n# My note\n" in kept and log.read_text().startswith(kept + "# Resumed at step 3 ")
     found = re.findall(unconverged, log.read_text(), re.MULTILINE)
-    assert set(found) == {"1", "3"}, "rows 4 and 5 carry the L of step 3"
-    assert log.read_text().count("# Finished") == 1, "not in the middle of a log"
+    assert found == ["1", "3"], "rows 4 and 5 carry the L of step 3"
+
+    # After a kill, remarks of steps past the checkpoint may stand above no row yet; they are made again.
+    without(log.parent / "checkpoints/r_c_s", 5, 3)
+    assert run(*flags(*cadence, "--nsteps", 5, "--resume"))[0] == 0
+    assert sorted(re.findall(unconverged, log.read_text(), re.MULTILINE)) == ["1", "3"]
 
 
 def test_a_log_that_is_deleted_or_replaced_in_mid_run(flags, tmp_path, run, nst, monkeypatch):
@@ -110,15 +117,16 @@ def test_a_note_below_the_log_stays(flags, tmp_path, run):
     assert "\n# My note\n" in log.read_text() and rows(log)[:, 0].tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("changed", [[], ["--style_weight", 0.02], ["--adam_learning_rate", 0.02]])
+@pytest.mark.parametrize("changed", [[], ["--style_weight", 0.02], ["--adam_learning_rate", 0.02], ["--ckpt_keep_max", 9]])
 def test_a_resume_with_other_flags_estimates_anew(flags, whole, tmp_path, run, changed):
     """At its first step; with nothing changed the last estimate is carried on."""
     log = shutil.copytree(whole[0], tmp_path / "out") / "r_c_s_log.txt"
-    without(log.parent / "checkpoints", 8, 12)
+    without(log.parent / "checkpoints/r_c_s", 8, 12)
     assert run(*flags(*CADENCE, "--nsteps", 5, "--resume", *changed))[0] == 0
     L, lambda_max = rows(log)[:, 9:].T
-    assert L[2] == L[3] and (L[3] != L[4]) == bool(changed)
-    assert lambda_max[2] == lambda_max[3] and (lambda_max[3] != lambda_max[4]) == bool(changed)
+    anew = bool(changed) and "--ckpt_keep_max" not in changed
+    assert L[2] == L[3] and (L[3] != L[4]) == anew
+    assert lambda_max[2] == lambda_max[3] and (lambda_max[3] != lambda_max[4]) == anew
 
 
 # What is moved
@@ -127,7 +135,7 @@ def test_a_resume_with_other_flags_estimates_anew(flags, whole, tmp_path, run, c
 @pytest.fixture(scope="module")
 def ours(whole, tmp_path_factory):
     """The checkpoints of steps 4 and 8."""
-    folder = shutil.copytree(whole[0] / "checkpoints", tmp_path_factory.mktemp("ours") / "checkpoints")
+    folder = shutil.copytree(whole[0] / "checkpoints/r_c_s", tmp_path_factory.mktemp("ours") / "checkpoints/r_c_s")
     without(folder, 0, 12)
     return folder
 
@@ -152,7 +160,7 @@ def test_a_fresh_start_moves_what_an_earlier_run_left(flags, tmp_path, run):
     assert len(rows(folder / "r_c_s_log.txt")) == 3 and not (folder / "r_c_s_000002.png").exists()
     assert {name: data for name, data in contents(folder).items() if name in others} == others
 
-    status, out, err = run(*flags("--nsteps", 3, "--ckpt_in", earlier / "checkpoints"))
+    status, out, err = run(*flags("--nsteps", 3, "--ckpt_in", earlier / "checkpoints/r_c_s"))
     assert (status, err) == (0, "") and "Resuming at step 2" in out
     assert contents(earlier) == first and len(rows(moved_to(out) / "r_c_s_log.txt")) == 3
     assert row_lines(folder / "r_c_s_log.txt") == row_lines(moved_to(out) / "r_c_s_log.txt")[2:]
@@ -182,12 +190,12 @@ def test_starts_within_a_second(nst, tmp_path):
     files = files_of(nst, tmp_path)
     for i in range(4):
         files.log.write_text(f"# {i}")
-        files.checkpoints.mkdir()
+        files.checkpoints.mkdir(parents=True)
         (files.checkpoints / f"ckpt-{i}.index").touch()
         assert nst.move_earlier(files) and not files.log.exists() and not files.checkpoints.exists()
         assert nst.move_earlier(files) == []
     assert sorted(path.read_text() for path in tmp_path.glob("earlier-*/r_c_s_log.txt")) == [f"# {i}" for i in range(4)]
-    assert all((path.parent / "checkpoints" / f"ckpt-{path.read_text()[2:]}.index").exists()
+    assert all((path.parent / "checkpoints/r_c_s" / f"ckpt-{path.read_text()[2:]}.index").exists()
                for path in tmp_path.glob("earlier-*/r_c_s_log.txt"))
 
 
@@ -203,7 +211,7 @@ def test_an_end_in_the_middle_of_the_move(flags, whole, tmp_path, run, nst, monk
     folder = shutil.copytree(whole[0], tmp_path / "out")
     before, moves = everything(folder), []
 
-    def rename(old, new):
+    def move(old, new):
         moves.append(old)
         if len(moves) > nth:
             raise end(30, "Read-only file system", str(old)) if end is OSError else end
@@ -211,13 +219,13 @@ def test_an_end_in_the_middle_of_the_move(flags, whole, tmp_path, run, nst, monk
 
     files = files_of(nst, folder)
     with monkeypatch.context() as patch:
-        patch.setattr(nst.os, "rename", rename)
+        patch.setattr(nst.shutil, "move", move)
         with pytest.raises(end):
             nst.move_earlier(files)
     assert everything(folder) == before and len(moves) == nth + 1
     assert nth == 0 or not nst.find_checkpoints(files.checkpoints), "so --resume does not go on with half a run"
     nst.move_earlier(files)
-    assert everything(folder) == before and not [path for path in folder.iterdir() if "earlier-" not in path.name]
+    assert everything(folder) == before and all(name.startswith("earlier-") for name in names(folder))
 
 
 def test_a_move_that_is_refused(flags, whole, tmp_path, run, nst, monkeypatch):
@@ -227,7 +235,7 @@ def test_a_move_that_is_refused(flags, whole, tmp_path, run, nst, monkeypatch):
     def refuse(path, *_, **__):
         raise OSError(30, "Read-only file system", str(path))
 
-    for module, name in (nst.os, "rename"), (nst.Path, "mkdir"):
+    for module, name in (nst.shutil, "move"), (nst.Path, "mkdir"):
         with monkeypatch.context() as patch:
             patch.setattr(nst, "claimed", lambda folder: nst.contextlib.nullcontext())
             patch.setattr(module, name, refuse)
@@ -238,10 +246,10 @@ def test_a_move_that_is_refused(flags, whole, tmp_path, run, nst, monkeypatch):
 
 @pytest.mark.parametrize("what", ["thesis", "thesis and ours", "TensorFlow's", "file", "cut"])
 def test_what_no_run_has_put_there_is_moved_whole(flags, ours, tmp_path, run, nst, what):
-    """Any program of TensorFlow writes checkpoints/ckpt-1, with a list by which the manager would remove them."""
+    """Any program of TensorFlow writes ckpt-1, with a list by which the manager would remove them."""
     folder = tmp_path / "out"
-    folder.mkdir()
-    checkpoints = folder / "checkpoints"
+    checkpoints = folder / "checkpoints/r_c_s"
+    checkpoints.parent.mkdir(parents=True)
     if "ours" in what:
         shutil.copytree(ours, checkpoints)
     if "thesis" in what:
@@ -261,16 +269,16 @@ def test_what_no_run_has_put_there_is_moved_whole(flags, ours, tmp_path, run, ns
         assert (status, err) == (0, "")
         assert contents(moved_to(out)) == before
         shutil.rmtree(folder)
-        folder.mkdir()
-        (folder / "checkpoints").write_bytes(before["checkpoints"]) if what == "file" else shutil.copytree(ours, checkpoints)
+        checkpoints.parent.mkdir(parents=True)
+        checkpoints.write_bytes(b"a file") if what == "file" else shutil.copytree(ours, checkpoints)
         before = contents(folder)
 
 
 def test_inputs_are_never_changed(inputs, tmp_path, run):
     """Also where they lie among the outputs, or these are links to them."""
     folder = tmp_path / "out"
-    (folder / "checkpoints").mkdir(parents=True)
-    content = shutil.copy(inputs / "c.png", folder / "checkpoints" / "c.png")
+    (folder / "checkpoints/r_c_s").mkdir(parents=True)
+    content = shutil.copy(inputs / "c.png", folder / "checkpoints/r_c_s" / "c.png")
     style = shutil.copy(inputs / "s.png", folder / "s.png")
     os.link(style, folder / "s_c_s_final.png")
     for name in "s_c_s_log.txt", "s_c_s_000001.png":
@@ -285,13 +293,106 @@ def test_inputs_are_never_changed(inputs, tmp_path, run):
 
 def test_a_run_goes_on_beside_what_is_not_its_own(flags, ours, tmp_path, run):
     folder = tmp_path / "out"
-    shutil.copytree(ours, folder / "checkpoints")
+    shutil.copytree(ours, folder / "checkpoints/r_c_s")
     for name in "thesis_model.pt", "ckpt-best.index", "my ckpt-1.data-00000-of-00001":
-        (folder / "checkpoints" / name).write_bytes(b"years of work")
-    mine = set(names(folder / "checkpoints"))
+        (folder / "checkpoints/r_c_s" / name).write_bytes(b"years of work")
+    mine = set(names(folder / "checkpoints/r_c_s"))
     assert run(*flags(*CADENCE, "--nsteps", 9, "--ckpt_keep_max", 1, "--resume"))[0] == 0
-    assert set(names(folder / "checkpoints")) == {name for name in mine if not re.search(r"^ckpt-\d", name)} | {
+    assert set(names(folder / "checkpoints/r_c_s")) == {name for name in mine if not re.search(r"^ckpt-\d", name)} | {
         "ckpt-9.index", "ckpt-9.data-00000-of-00001"}
+
+
+# Several outputs in one folder
+
+
+def own_files(folder: Path, base: str) -> dict:
+    """Of one output, by what is in them; of its log, the rows."""
+    found = {name: data for name, data in contents(folder).items()
+             if re.match(rf"{base}_(style|final|\d+)\.|checkpoints/{base}/ckpt-", name)}
+    return {**found, "rows": row_lines(folder / f"{base}_log.txt")}
+
+
+def test_outputs_in_one_folder(flags, tmp_path, run, nst):
+    """In turn, each stopped and resumed, one of them started by --resume: each as if it had a folder of its own."""
+    def make(name, folder, *words):
+        nst.keras.utils.clear_session(free_memory=False)  # as in a process of its own: no Adam is the second one
+        return run(*flags(*outputs[name], *words, "--save_every", 1, output=folder / f"{name}.png"))
+
+    outputs = {"a": ["--tv_weight", 3], "b": ["--tv_weight", 3e5], "a_c_s": ["--style_weight", 1]}
+    shared = tmp_path / "shared"
+    for nsteps in 1, 3:
+        for name in outputs:
+            status, out, err = make(name, shared, "--nsteps", nsteps, *["--resume"] * (nsteps == 3 or name == "b"))
+            assert (status, err) == (0, "") and "Moved" not in out
+            assert ("Resuming at step 1 " in out) == (nsteps == 3) and ("starting fresh" in out) == (nsteps == 1 and name == "b")
+    for name in outputs:
+        assert make(name, tmp_path / name, "--nsteps", 1)[0] == 0
+        assert make(name, tmp_path / name, "--nsteps", 3, "--resume")[0] == 0
+        assert own_files(shared, f"{name}_c_s") == own_files(tmp_path / name, f"{name}_c_s")
+        assert len(own_files(shared, f"{name}_c_s")) == 13  # 6 pictures, 3 checkpoints of two parts, the rows
+    before = contents(shared)
+
+    # A branch from one into another, which is a fresh start of that other one alone.
+    status, out, err = run(*flags(*outputs["b"], "--nsteps", 4, "--ckpt_in", shared / "checkpoints/b_c_s", output=shared / "a.png"))
+    assert (status, err) == (0, "") and "Resuming at step 3 " in out
+    earlier = moved_to(out)
+    after = contents(shared)
+    mine = {name for name in before if re.match(r"a_c_s_(?!c_s)|checkpoints/a_c_s/", name)}
+    assert {name: after[name] for name in before if name not in mine} == {name: before[name] for name in before if name not in mine}
+    assert contents(earlier) == {name: before[name] for name in mine}
+    # And in there the one that was moved goes on.
+    status, out, err = run(*flags(*outputs["a"], "--nsteps", 4, "--resume", output=earlier / "a.png"))
+    assert (status, err) == (0, "") and "Resuming at step 3 " in out and rows(earlier / "a_c_s_log.txt")[:, 0].tolist() == [1, 2, 3, 4]
+
+
+def test_a_folder_of_several_outputs_is_not_guessed_at(flags, ours, tmp_path, run):
+    """--ckpt_in takes the folder of one output, or one that holds a single one."""
+    several = tmp_path / "several"
+    shutil.copytree(ours, several / "b_c_s")
+    (several / "nothing").mkdir()
+    words = flags(*CADENCE, "--nsteps", 9, "--ckpt_in", several)
+    assert run(*words)[0] == 0
+    shutil.copytree(ours, several / "a_c_s")
+    status, _, err = run(*words)
+    assert status == 2 and err.endswith(f"holds checkpoints of several outputs; give {several}/a_c_s, {several}/b_c_s\n")
+
+
+def test_a_sweep_that_is_started_twice(inputs, tmp_path, run):
+    """As the loops of the README: what is finished is passed over, what is not goes on, and each is its own."""
+    def sweep(nsteps) -> list:
+        said = []
+        for c in "c", "s":
+            for s in "s", "c":
+                status, out, err = run("--content", inputs / f"{c}.png", "--style", inputs / f"{s}.png", "--weights", "vgg16",
+                                       "--image_size", 32, "--output", tmp_path / "r.png", "--nsteps", nsteps, "--resume")
+                assert (status, err) == (0, "")
+                said.append(re.search("starting fresh|Resuming|Nothing left", out)[0])
+        return said
+    assert sweep(1) == ["starting fresh"] * 4
+    for part in (tmp_path / "checkpoints" / "r_s_s").glob("ckpt-1.*"):
+        part.unlink()
+    before = contents(tmp_path)
+    assert sweep(1) == ["Resuming"] * 4  # as is said before it shows that nothing is left
+    after = contents(tmp_path)
+    assert set(after) >= set(before) and not any("earlier" in name for name in after)
+    assert all(after[name] == data for name, data in before.items() if "r_s_s" not in name)
+
+
+def test_checkpoints_on_another_disk(flags, tmp_path, run):
+    """A link to a folder, as for a larger disk, stays; what an earlier run has put there is moved."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else tmp_path) as disk:
+        on_a_disk(flags, tmp_path, run, Path(disk))
+
+
+def on_a_disk(flags, tmp_path, run, disk):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "checkpoints").symlink_to(disk)
+    assert run(*flags("--nsteps", 1))[0] == 0
+    first = contents(disk / "r_c_s")
+    assert sorted(first) == sorted(["checkpoint", *(f"ckpt-{t}.{part}" for t in (0, 1) for part in ("data-00000-of-00001", "index"))])
+    status, out, _ = run(*flags("--nsteps", 2))
+    assert status == 0 and (tmp_path / "out" / "checkpoints").is_symlink() and "ckpt-2.index" in names(disk / "r_c_s")
+    assert contents(moved_to(out) / "checkpoints" / "r_c_s") == first
 
 
 # Which checkpoints are taken
@@ -300,18 +401,15 @@ def test_a_run_goes_on_beside_what_is_not_its_own(flags, ours, tmp_path, run):
 def test_only_whole_checkpoints_are_taken(flags, tmp_path, run, nst):
     """Image, description, both moments and the step; and a rate given at the resume is the one that is used."""
     assert run(*flags("--nsteps", 2, "--ckpt_write_every", 1))[0] == 0
-    folder = tmp_path / "out" / "checkpoints"
+    folder = tmp_path / "out" / "checkpoints/r_c_s"
     reader, value = nst.tf.train.load_checkpoint(str(folder / "ckpt-2")), "/.ATTRIBUTES/VARIABLE_VALUE"
     kept = {name.removesuffix(value): reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
             if name.endswith(value)}
-    about = json.loads(kept["about"])
 
-    def write(t: int, drop: str = "", iterations: int = 0, **changed) -> None:
+    def write(t: int, drop: str = "", iterations: int = 0) -> None:
         """ckpt-t like ckpt-2, without the variables whose name matches `drop`."""
         root = nst.tf.Module()
         for name, value in kept.items():
-            if name == "about":
-                value = json.dumps(changed.get("about", about))
             if name == "optimizer/_iterations":
                 value += iterations
             if not re.fullmatch(drop, name):
@@ -327,7 +425,7 @@ def test_only_whole_checkpoints_are_taken(flags, tmp_path, run, nst):
     write(3, iterations=1)  # nothing is wrong with it
     bad = {4: dict(drop="optimizer/.*"), 5: dict(drop="optimizer/_variables/3", iterations=3),
            6: dict(drop="optimizer/_variables/2", iterations=4), 7: dict(drop="optimizer/_iterations"),
-           8: dict(drop="image", iterations=6), 9: dict(drop="about"), 10: dict(about=[7], iterations=8)}
+           8: dict(drop="image", iterations=6), 9: dict(drop="about")}
     for t, options in bad.items():
         write(t, **options)
     for t in bad:
@@ -336,7 +434,8 @@ def test_only_whole_checkpoints_are_taken(flags, tmp_path, run, nst):
     status, out, err = run(*flags("--nsteps", 4, "--resume", "--adam_learning_rate", 0.02, "--ckpt_keep_max", 0))
     assert status == 0 and "Resuming at step 3 " in out
     assert re.findall(r"passed over.*ckpt-(\d+)'", err) == [str(t) for t in sorted(bad, reverse=True)]
-    assert err.count("\n") == len(bad) + 1 and "adam_learning_rate: 0.01 in the checkpoint, 0.02 now" in err
+    assert err.count("\n") == len(bad) + 2 and "adam_learning_rate: 0.01 in the checkpoint, 0.02 now" in err
+    assert "ckpt_keep_max: 5 in the checkpoint, 0 now" in err
     alpha_eff = rows(tmp_path / "out" / "r_c_s_log.txt")[:, 6]
     assert alpha_eff[-1] > 1.5 * alpha_eff[1]
 
@@ -344,10 +443,11 @@ def test_only_whole_checkpoints_are_taken(flags, tmp_path, run, nst):
 def test_another_version_is_told(flags, whole, tmp_path, run, nst, monkeypatch):
     """One line for each; the log has them, too."""
     shutil.copytree(whole[0], tmp_path / "out")
-    without(tmp_path / "out" / "checkpoints", 12)
+    without(tmp_path / "out" / "checkpoints/r_c_s", 12)
     (tmp_path / "other.py").write_text("another script")
     monkeypatch.setattr(nst, "__file__", str(tmp_path / "other.py"))
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     for package in nst.keras, nst.Image, nst.np:
         monkeypatch.setattr(package, "__version__", "9.9.9")
     status, _, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
@@ -355,6 +455,7 @@ def test_another_version_is_told(flags, whole, tmp_path, run, nst, monkeypatch):
     assert status == 0 and len(said) == err.count("\n")
     assert {what for _, what, _, _ in said} == {"Keras", "Pillow", "NumPy", "Script SHA-256", "Device"}
     assert all(before != now for _, _, before, now in said)
+    assert re.search(r"Device: .*, threads: \d+, .* now\n", err) and "threads: 7, TF_ENABLE_ONEDNN_OPTS: 0 now\n" in err
     log = (tmp_path / "out" / "r_c_s_log.txt").read_text()
     assert all(f"# Changed {line}\n" in log for line, *_ in said)
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from conftest import row_lines
 from test_mathematics import arguments
 
 N = 300
@@ -217,7 +218,7 @@ def test_both_numbers_of_a_function_with_a_known_hessian(nst, rng):
     estimate, negative = nst.make_estimate(objective, state, argparse.Namespace(optim_tol=1e-3, optim_max_iters=100)), 0
     for t in 1, 3, 6:
         x, alpha_eff = rng.random(shape, np.float32), np.exp(4 * rng.standard_normal(shape)).astype(np.float32)
-        assert estimate(t, tf.constant(x), alpha_eff) == []
+        assert all(pair.converged for pair in estimate(t, tf.constant(x), alpha_eff).values())
         H, root = A + np.diag(12.0 * x.ravel() ** 2), np.sqrt(alpha_eff.ravel().astype(np.float64))
         scaled_H = root[:, None] * H * root
         L, least, most = -np.linalg.eigvalsh(H)[0], *np.linalg.eigvalsh(scaled_H)[[0, -1]]
@@ -243,7 +244,7 @@ def test_what_has_not_converged_is_told(nst, rng):
     even, one = np.ones(shape), np.where(np.arange(N) == 7, 1, 1e-12).reshape(shape)  # alpha_eff; D H has one eigenvalue then
     for max_iters, alpha_eff, told in (3, even, ["L", nst.LAMBDA]), (3, one, ["L"]), (100, even, []):
         estimate = nst.make_estimate(objective, state, argparse.Namespace(optim_tol=1e-3, optim_max_iters=max_iters))
-        remarks = estimate(7, x, alpha_eff)
+        remarks = nst.Row(7, {}, True, estimate(7, x, alpha_eff)).remarks
         assert [remark.split()[2] for remark in remarks] == told
         assert all(re.fullmatch(r"step 7: \S+ has not converged after 3 products, residual [\d.]+% of it", remark) for remark in remarks)
 
@@ -259,10 +260,11 @@ def test_when_it_is_estimated(nst):
         asked.append(t)
         assert not np.array_equal(x_t, state.x) and np.array_equal(alpha_eff, nst.effective_learning_rate(state.optimizer))
         state.curvature.assign([t, -t])
-        return [f"remark {t}"]
+        return {"L": nst.Eigenpair(t, None, 0.1 * t, 7, converged=t != 3)}
 
     table = list(nst.optimise(step, state, estimate, 0, 8, 3))
-    assert asked == [1, 3, 6] and [row.remarks for row in table if row.remarks] == [["remark 1"], ["remark 3"], ["remark 6"]]
+    assert asked == [1, 3, 6] == [row.step for row in table if row.estimates]
+    assert sum([row.remarks for row in table], []) == ["step 3: L has not converged after 7 products, residual 10.0% of it"]
     assert [row.numbers["L"] for row in table] == [1, 1, 3, 3, 3, 6, 6, 6] and table[-1].numbers[nst.LAMBDA] == -6
     state.curvature.assign([np.nan, np.nan])
     assert [row.numbers["L"] for row in nst.optimise(step, state, estimate, 10, 13, 3)] == [11, 12, 12]
@@ -386,7 +388,8 @@ def test_dense_hessian(nst, phi, third, hessian, reduction):
         args = arguments(loss_reduction=reduction, tv_form=form, tv_weight=tv_weight, optim_tol=1e-3, optim_max_iters=100)
         state = state_of(nst, third.x.shape)
         estimate = nst.make_estimate(nst.make_objective(phi, third.x_c, third.x_s, args), state, args)
-        assert not estimate(1, nst.tf.constant(third.x), np.full(third.x.shape, 0.25))
+        pairs = estimate(1, nst.tf.constant(third.x), np.full(third.x.shape, 0.25))
+        assert all(pair.converged for pair in pairs.values())
         columns, eigenvalues = nst.curvature_columns(state, 1.0), np.linalg.eigvalsh(H)
         assert columns["L"] == pytest.approx(np.abs(eigenvalues).max(), rel=2e-3)
         assert columns[nst.LAMBDA] == pytest.approx(0.25 * eigenvalues.max(), rel=2e-3)
@@ -401,6 +404,33 @@ def test_row_three_against_the_dense_hessian(nst, third, hessian):
     assert row.numbers[nst.LAMBDA] == pytest.approx(np.linalg.eigvalsh(root[:, None] * H * root).max(), rel=2e-3)
     assert row.numbers["L"] == pytest.approx(np.abs(np.linalg.eigvalsh(H)).max(), rel=2e-3)
     assert row.numbers["alpha_eff_max*L"] == pytest.approx(root.max() ** 2 * row.numbers["L"], rel=1e-4)
+
+
+# ------------------------------------------------------------------- Adam's bound, at the end
+
+
+def test_the_verdict(nst):
+    said = f"{nst.LAMBDA}: 8.2 at step 150, at most 8.4 at step 131; Adam's bound is 38"
+    assert nst.verdict({131: 8.4, 140: 8.3, 150: 8.2}, 0, 0.9) == said
+    assert nst.verdict({131: 8.4, 140: 8.3, 150: 8.2}, 120, 0.9) == f"{said} (since the resume at step 120)"
+    reached = f"{nst.LAMBDA}: 7 at step 99, at most 9 at step 80; Adam's bound is 6, reached at step 65"
+    assert nst.verdict({40: 5.9, 65: 6.0, 80: 9.0, 99: 7.0}, 0, 0.5) == reached
+    assert nst.verdict({}, 0, 0.9) == f"{nst.LAMBDA}: no estimate of step 31 or later has converged"
+
+
+@pytest.mark.parametrize("iters, every, nsteps, found", [(100, 16, 33, "{1} at step 32, at most {1} at step 32; Adam's bound is 38"),
+                                                         (2, 16, 33, None), (100, 30, 31, None)])
+def test_what_a_run_says_of_adams_bound(flags, tmp_path, run, nst, iters, every, nsteps, found):
+    """At its end, on the terminal and in the log: of converged estimates from step 31 on, none that is carried on."""
+    words = ["--optim", "--optim_every", every, "--optim_max_iters", iters, "--save_every", 0, "--log_every", 5]
+    assert run(*flags(*words, "--nsteps", 20, "--image_size", 32))[0] == 0
+    status, out, _ = run(*flags(*words, "--nsteps", nsteps, "--image_size", 32, "--resume"))
+    log = tmp_path / "out" / "r_c_s_log.txt"
+    value = float(row_lines(log)[-1].split()[-1])
+    said = found.format(value, f"{value:.3g}") if found else "no estimate of step 31 or later has converged"
+    said = f"{nst.LAMBDA}: {said} (since the resume at step 20)\n"
+    assert status == 0 and said in out and log.read_text().count(f"# {said}") == 1
+    assert log.read_text().count(f"# {nst.LAMBDA}: no estimate") == 1 + (not found), "one of the run of 20 steps"
 
 
 # ---------------------------------------------------------------- Lanczos along a real run

@@ -58,7 +58,8 @@ def test_plain_run_is_sober(plain):
     step = r"step {}/2  total \S+{}  content \S+  style \S+  tv \S+\n"
     pace = r"  \S+ s/step  \d:\d\d:\d\d left"
     assert re.fullmatch(r"Starting TensorFlow \.\.\.\n64 x 51 pixels, VGG-16, .*\n" + step.format(1, "")
-                        + step.format(2, pace) + rf"Wrote {out}/r_c_s_final\.png; .* log and checkpoints/\n", result.stdout)
+                        + step.format(2, pace) + rf"Wrote {out}/r_c_s_final\.png; .* log and checkpoints/\n"
+                        + rf"Plot the log with: gnuplot -c \S*gnuplot\.plt {out}/r_c_s_log\.txt\n", result.stdout)
     assert "VGG-16" in result.stdout and len(row_lines(folder / out / "r_c_s_log.txt")) == 2
     assert list(folder.iterdir()) == [folder / out]  # and nothing beside its output
 
@@ -101,6 +102,7 @@ def test_what_the_last_bits_hang_on_is_in_the_header(plain):
     [line] = re.findall("^# Device: (.*)$", (plain[0] / OUTPUT.parent / "r_c_s_log.txt").read_text(), re.MULTILINE)
     models = {line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().split("\n") if line.startswith("model name")}
     assert not models or re.search("CPU (.*?), threads: ", line)[1] in models
+    assert line.endswith(f"TF_ENABLE_ONEDNN_OPTS: {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'unset')}")
 
 
 @pytest.mark.parametrize("broken", ["[y]", "nix"])

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import select
+import shlex
 import shutil
 import signal
 import struct
@@ -45,10 +46,11 @@ def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, signum, status):
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
     assert err.count("\n") == 1, err
-    said = re.fullmatch(r"neural_style_transfer.py: stopped after step (\d+); to continue: the same with --resume\n", err)
-    t, words = int(said.group(1)), [sys.executable, str(SCRIPT), *flags(*ENDLESS, *optim), "--resume"]
+    said = re.fullmatch(r"neural_style_transfer.py: stopped after step (\d+); to continue: (.*)\n", err)
+    t, words = int(said.group(1)), shlex.split(said.group(2))
+    assert words[-1] == "--resume"
     folder = tmp_path / "out"
-    assert (folder / "checkpoints" / f"ckpt-{t}.index").is_file()
+    assert (folder / "checkpoints/r_c_s" / f"ckpt-{t}.index").is_file()
     assert rows(folder / "r_c_s_log.txt")[-1, 0] == t
     assert f"# Interrupted after step {t} ({signum.name})" in (folder / "r_c_s_log.txt").read_text()
     assert not list(folder.glob(".*")) and (folder / "r_c_s_final.png").is_file()
@@ -75,14 +77,64 @@ def test_the_signals_after_the_first(sent, status, said):
     assert (result.returncode, result.stdout) == (status, said), result.stderr
 
 
-def test_a_signal_before_the_first_step(flags, tmp_path):
+def test_a_signal_before_the_first_step_moves_nothing(flags, tmp_path):
     process = subprocess.Popen([sys.executable, str(SCRIPT), *flags(*ENDLESS)], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "out").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and (tmp_path / "out" / "checkpoints" / "ckpt-1.index").exists()
-    assert err == "neural_style_transfer.py: stopped after step 1; to continue: the same with --resume\n"
+    assert process.returncode == 130 and not list((tmp_path / "out").iterdir())
+    assert err == "neural_style_transfer.py: stopped before the first step; nothing was written\n"
+
+
+@pytest.mark.parametrize("branch", [False, True])
+def test_how_to_go_on_from_a_resumed_run(flags, tmp_path, nst, run, capfd, branch):
+    """One --resume, and none behind a flag that it would not override."""
+    assert run(*flags("--nsteps", 1))[0] == 0
+    stop = nst.Stop()
+    stop.signum = signal.SIGTERM
+    more = ["--resume_from", tmp_path / "out" / "checkpoints" / "r_c_s" / "ckpt-1"] if branch else ["--resume"]
+    words = flags("--nsteps", 9, *more, output=tmp_path / ("branch" if branch else "out") / "r.png")
+    assert nst.main(words, stop) == 143
+    err = capfd.readouterr().err
+    advice = "the same with --resume in place of --resume_from or --ckpt_in" if branch else f"{shlex.join(words)}"
+    assert err.startswith("neural_style_transfer.py: stopped after step 2; to continue: ")
+    assert err.endswith(f"{advice}\n") and err.count("--resume ") + err.count("--resume\n") == 1
+
+
+def test_how_to_plot_is_said_where_the_script_of_gnuplot_is(flags, tmp_path):
+    """Both lines are for a shell: the plot's draws the log."""
+    script = shutil.copy(SCRIPT, tmp_path / "alone.py")
+    words = flags("--nsteps", 1, "--save_every", 0, output=tmp_path / "my out" / "r.png")
+    for there in False, True:
+        if there:
+            shutil.copy(SCRIPT.with_name("gnuplot.plt"), tmp_path)
+        result = subprocess.run([sys.executable, script, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+        found = re.findall("^Plot the log with: (.*)$", result.stdout, re.MULTILINE)
+        assert len(found) == there
+    gnuplot = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(found[0], shell=True, cwd=tmp_path, check=True, env=gnuplot)
+    assert (tmp_path / "my out" / "r_c_s_log.png").stat().st_size > 1000
+
+
+def test_what_must_have_reached_the_disk(flags, tmp_path, run, nst, monkeypatch):
+    """A file before it takes its place, and the log before a checkpoint counts on it."""
+    synced, order = os.fsync, []
+
+    def fsync(file):
+        order.append(os.readlink(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}"))
+        synced(file)
+
+    replace, save = os.replace, nst.State.save
+    monkeypatch.setattr(nst.os, "fsync", fsync)
+    monkeypatch.setattr(nst.os, "replace", lambda old, new: (order.append(f"{old} -> {new}"), replace(old, new)))
+    monkeypatch.setattr(nst.State, "save", lambda state, folder, keep: (order.append(f"ckpt-{state.step}"), save(state, folder, keep)))
+    assert run(*flags("--nsteps", 2, "--save_every", 1, "--ckpt_write_every", 1))[0] == 0
+    log = str(tmp_path / "out" / "r_c_s_log.txt")
+    for t in 1, 2:
+        assert order[order.index(f"ckpt-{t}") - 1] == log
+    moves = [i for i, what in enumerate(order) if " -> " in what]
+    assert len(moves) >= 6 and all(order[i].startswith(f"{order[i - 1]} -> ") for i in moves)
 
 
 class Terminal:
@@ -128,7 +180,7 @@ def test_on_a_terminal(flags, tmp_path):
     end = re.search(r"Stopping after this step; Ctrl-C again stops at once\.(?s:.*)stopped after step (\d+); to cont", said)
     assert end, said
     step = int(end[1])
-    assert (tmp_path / "out" / "checkpoints" / f"ckpt-{step}.index").is_file()
+    assert (tmp_path / "out" / "checkpoints/r_c_s" / f"ckpt-{step}.index").is_file()
     assert (tmp_path / "out" / "r_c_s_final.png").is_file()
 
 
@@ -140,7 +192,7 @@ def test_a_second_ctrl_c_kills_at_once(flags, tmp_path):
         assert "Stopping after this step" in terminal.read_until("Stopping after this step")
         terminal.ctrl_c()
         assert terminal.process.wait(60) == -signal.SIGINT and "stopped after" not in terminal.read_until("stopped after")
-    assert [path.name for path in (tmp_path / "out" / "checkpoints").glob("*.index")] == ["ckpt-0.index"], "not in good order"
+    assert [path.name for path in (tmp_path / "out" / "checkpoints/r_c_s").glob("*.index")] == ["ckpt-0.index"], "not in good order"
 
 
 def test_a_terminal_that_closes(flags, tmp_path):
@@ -151,7 +203,7 @@ def test_a_terminal_that_closes(flags, tmp_path):
         terminal.screen = os.open(os.devnull, os.O_RDONLY)
     t = int(rows(tmp_path / "out" / "r_c_s_log.txt")[-1, 0])
     assert f"# Interrupted after step {t} (SIGHUP)" in (tmp_path / "out" / "r_c_s_log.txt").read_text()
-    assert (tmp_path / "out" / "checkpoints" / f"ckpt-{t}.index").is_file() and (tmp_path / "out" / "r_c_s_final.png").is_file()
+    assert (tmp_path / "out" / "checkpoints/r_c_s" / f"ckpt-{t}.index").is_file() and (tmp_path / "out" / "r_c_s_final.png").is_file()
 
 
 def test_a_second_run_into_the_same_output(flags, tmp_path):
@@ -188,7 +240,7 @@ def test_writing_fails_in_mid_run(flags, tmp_path):
     small = flags("--nsteps", 2, "--ckpt_write_every", 1)
     assert command(*small).returncode == 0
     folder = tmp_path / "out"
-    size = max(path.stat().st_size for path in (folder / "checkpoints").iterdir())
+    size = max(path.stat().st_size for path in (folder / "checkpoints/r_c_s").iterdir())
     before = row_lines(folder / "r_c_s_log.txt")
     result = command(*small, "--nsteps", "9", "--resume", preexec_fn=limited(resource.RLIMIT_FSIZE, size - 1000))
     assert result.returncode == 1
@@ -197,7 +249,7 @@ def test_writing_fails_in_mid_run(flags, tmp_path):
     assert row_lines(folder / "r_c_s_log.txt")[:2] == before
     result = command(*small, "--nsteps", "4", "--resume")
     assert result.returncode == 0 and "Resuming at step 2 " in result.stdout
-    assert not list((folder / "checkpoints").glob("*temp*")), "what was half written has been written over"
+    assert not list((folder / "checkpoints/r_c_s").glob("*temp*")), "what was half written has been written over"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"), reason="only root mounts")
@@ -226,13 +278,13 @@ def test_a_loss_that_is_not_finite(flags, tmp_path):
     result = command(*flags("--nsteps", 9, "--content_weight", 1e20, "--save_every", 1, "--ckpt_write_every", 1))
     assert result.returncode == 1
     assert re.fullmatch(r"neural_style_transfer.py: error: step (\d+) is not finite: .*--content_weight.*"
-                        r"the checkpoints are good\n", result.stderr), result.stderr
+                        r"give a smaller one, and --resume goes on from the last checkpoint\n", result.stderr), result.stderr
     t = int(re.search(r"step (\d+)", result.stderr).group(1))
     folder = tmp_path / "out"
     assert 1 < t and rows(folder / "r_c_s_log.txt")[-1, 0] == t - 1
     assert not (folder / f"r_c_s_{t:06d}.png").exists() and not (folder / "r_c_s_final.png").exists()
-    assert not (folder / "checkpoints" / f"ckpt-{t}.index").exists()
-    assert (folder / "checkpoints" / f"ckpt-{t - 1}.index").exists()
+    assert not (folder / "checkpoints/r_c_s" / f"ckpt-{t}.index").exists()
+    assert (folder / "checkpoints/r_c_s" / f"ckpt-{t - 1}.index").exists()
 
 
 def test_out_of_memory(flags, tmp_path):

@@ -15,9 +15,9 @@ from conftest import CADENCE, COLUMN_LINE, OPTIM_COLUMNS, ROOT, assert_same_run,
 
 def test_files_and_terminal(whole):
     out, result = whole
-    checkpoints = [f"checkpoints/ckpt-{t}.{part}" for t in (0, 4, 8, 12) for part in ("data-00000-of-00001", "index")]
+    checkpoints = [f"checkpoints/r_c_s/ckpt-{t}.{part}" for t in (0, 4, 8, 12) for part in ("data-00000-of-00001", "index")]
     snapshots = [f"r_c_s_{what}.png" for what in ("000000", "000004", "000008", "000012", "final", "style")]
-    assert names(out) == sorted(["checkpoints/checkpoint", "r_c_s_log.txt", *checkpoints, *snapshots])
+    assert names(out) == sorted(["checkpoints/r_c_s/checkpoint", "r_c_s_log.txt", *checkpoints, *snapshots])
     assert result.stderr == ""
     assert "step 12/12" in result.stdout and "\x1b" not in result.stdout and "\b" not in result.stdout
     for name in ("r_c_s_final.png", "r_c_s_log.txt", "checkpoints"):
@@ -85,13 +85,15 @@ def test_resume_is_exact_also_after_a_move(flags, whole, tmp_path, run):
     before = contents(moved)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))
     assert status == 0 and "Nothing left to do" in out and contents(moved) == before
+    (moved / "r_c_s_final.png").write_bytes((moved / "r_c_s_000004.png").read_bytes())  # as after a kill past --nsteps
+    assert run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))[0] == 0 and contents(moved) == before
 
 
 def test_an_older_checkpoint_with_nothing_left_to_do(flags, tmp_path, run):
     assert run(*flags(*CADENCE, "--nsteps", 5))[0] == 0
     final = tmp_path / "out" / "r_c_s_final.png"
     before = final.read_bytes()
-    checkpoint = tmp_path / "out" / "checkpoints" / "ckpt-4"
+    checkpoint = tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-4"
     status, out, _ = run(*flags(*CADENCE, "--nsteps", 4, "--resume_from", checkpoint))
     assert status == 0 and "Nothing left to do" in out and final.read_bytes() == before
     for part in checkpoint.parent.glob("ckpt-4.*"):  # a renamed one, with none of the usual names beside it
@@ -115,7 +117,7 @@ def test_a_finished_run_of_another_folder_with_nothing_left_to_do(flags, whole, 
     shutil.copytree(whole[0], tmp_path / "out")
     before = contents(tmp_path / "out")
     assert run(*flags("--nsteps", 1, "--tv_weight", 3e5, output=tmp_path / "from" / "r.png"))[0] == 0
-    words = flags("--nsteps", 1, "--tv_weight", 3e5, "--ckpt_in", tmp_path / "from" / "checkpoints")
+    words = flags("--nsteps", 1, "--tv_weight", 3e5, "--ckpt_in", tmp_path / "from" / "checkpoints/r_c_s")
     status, out, _ = run(*words)
     assert status == 0 and "Nothing left to do" in out and contents(tmp_path / "out") == before
 
@@ -124,13 +126,13 @@ def test_a_finished_run_of_another_folder_with_nothing_left_to_do(flags, whole, 
 def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run, listed):
     """And what a kill has left half written is written over; TensorFlow's own list is not needed to go on."""
     log = shutil.copytree(whole[0], tmp_path / "out") / "r_c_s_log.txt"
-    without(tmp_path / "out" / "checkpoints", 12)
+    without(tmp_path / "out" / "checkpoints/r_c_s", 12)
     for name in "r_c_s_000012.png", "r_c_s_final.png":
         (tmp_path / "out" / name).unlink()
     log.write_text(re.search(r"(?s).*\n10  \d", log.read_text())[0])  # cut off in the middle of a row
     (tmp_path / "out" / "r_c_s_000012.png.tmp").write_text("left by a dead run")
-    (tmp_path / "out" / "checkpoints" / "ckpt-12_temp").mkdir()
-    (tmp_path / "out" / "checkpoints" / "checkpoint").write_bytes(listed)
+    (tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-12_temp").mkdir()
+    (tmp_path / "out" / "checkpoints/r_c_s" / "checkpoint").write_bytes(listed)
     assert run(*flags(*CADENCE, "--nsteps", 12, "--resume"))[::2] == (0, "")
     assert_same_run(tmp_path / "out", whole[0])
     assert names(tmp_path / "out") == names(whole[0])
@@ -140,7 +142,7 @@ def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run, liste
 def test_resume_from_a_checkpoint_of_its_own_begins_anew(flags, whole, tmp_path, run, t):
     """Also from the newest one: a new log, and all that was there is kept."""
     folder = shutil.copytree(whole[0], tmp_path / "out")
-    path = folder / "checkpoints" / f"ckpt-{t}.index"
+    path = folder / "checkpoints/r_c_s" / f"ckpt-{t}.index"
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12 if t < 12 else 13, "--resume", "--resume_from", path))
     assert (status, err) == (0, "") and f"Resuming at step {t}" in out and "Moved the earlier run" in out
     [earlier] = folder.glob("earlier-*")
@@ -152,15 +154,15 @@ def test_resume_from_a_checkpoint_of_its_own_begins_anew(flags, whole, tmp_path,
 
 
 def test_ckpt_in_continues_in_another_output(flags, whole, tmp_path, run):
-    shutil.copytree(whole[0] / "checkpoints", tmp_path / "from")
+    shutil.copytree(whole[0] / "checkpoints/r_c_s", tmp_path / "from")
     without(tmp_path / "from", 12)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--ckpt_in", tmp_path / "from"))
     assert status == 0 and err == "" and "Resuming at step 8" in out
     folder = tmp_path / "out"
     assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole[0] / "r_c_s_log.txt")[8:]
     assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
-    assert "checkpoints/ckpt-8.index" in names(folder), "so that --resume finds it from the first moment"
-    kept = {name for name in names(whole[0] / "checkpoints") if not name.startswith("ckpt-12.")}
+    assert "checkpoints/r_c_s/ckpt-8.index" in names(folder), "so that --resume finds it from the first moment"
+    kept = {name for name in names(whole[0] / "checkpoints/r_c_s") if not name.startswith("ckpt-12.")}
     assert names(tmp_path / "from") == sorted(kept)
 
 
@@ -175,7 +177,7 @@ def test_optim_may_be_turned_off_and_on(flags, whole, tmp_path, run, nst):
     L = rows(whole[0] / "r_c_s_log.txt")[5:8, 9]  # row 5 has an estimate of its own, as the first with --optim
     np.testing.assert_allclose([float(line[9]) for line in lines[5:8]], L, rtol=0.5)
     assert (tmp_path / "out" / "r_c_s_log.txt").read_text().count(COLUMN_LINE) == 3
-    variables = [nst.tf.train.list_variables(str(tmp_path / "out" / "checkpoints" / f"ckpt-{t}")) for t in (4, 8)]
+    variables = [nst.tf.train.list_variables(str(tmp_path / "out" / "checkpoints/r_c_s" / f"ckpt-{t}")) for t in (4, 8)]
     assert variables[0] == variables[1], "a checkpoint always holds everything"
 
 
@@ -221,7 +223,7 @@ def test_cadences(flags, tmp_path, run):
     assert run(*flags(*cadence, "--nsteps", 5))[0] == 0
     folder = tmp_path / "out"
     assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == [2, 4, 5]
-    parts = [f"checkpoints/{name}" for name in ("checkpoint", *(
+    parts = [f"checkpoints/r_c_s/{name}" for name in ("checkpoint", *(
         f"ckpt-{t}.{part}" for t in (0, 5) for part in ("data-00000-of-00001", "index")))]
     assert names(folder) == [*parts, "r_c_s_000000.png", "r_c_s_final.png", "r_c_s_log.txt", "r_c_s_style.png"]
     assert run(*flags(*cadence, "--nsteps", 7, "--log_every", 2, "--resume"))[0] == 0
@@ -235,7 +237,7 @@ def test_ckpt_keep_max(flags, tmp_path, run, keep, kept):
     keeping = ["--ckpt_write_every", 1, "--ckpt_keep_max", keep]
     assert run(*flags(*keeping, "--nsteps", 3))[0] == 0
     assert run(*flags(*keeping, "--nsteps", 6, "--resume"))[0] == 0
-    found = sorted(int(path.stem[5:]) for path in (tmp_path / "out" / "checkpoints").glob("ckpt-*.index"))
+    found = sorted(int(path.stem[5:]) for path in (tmp_path / "out" / "checkpoints/r_c_s").glob("ckpt-*.index"))
     assert found == kept
 
 
@@ -247,23 +249,40 @@ def test_extension_picks_the_format(flags, tmp_path, run, name, extension, image
         assert image.format == image_format and image.size == (64, 51) and image.mode == "RGB"
 
 
+@pytest.mark.parametrize("extension", [".webp", ".tif", ".tiff", ".bmp", ".ppm"])
+def test_formats_without_loss(nst, tmp_path, extension):
+    """Each level of each channel, beside noise that a lossy one would smooth."""
+    levels = np.arange(256).repeat(3).reshape(1, 16, 16, 3)
+    pixels = (np.concatenate([levels, np.random.default_rng(1).integers(0, 256, (1, 16, 16, 3))], axis=1) / 255).astype(np.float32)
+    for path in tmp_path / f"r{extension}", tmp_path / "r.png":
+        nst.save_image(path, pixels)
+    written = [np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in (f"r{extension}", "r.png")]
+    assert np.array_equal(*written) and np.array_equal(written[0], np.rint(pixels[0] * 255))
+
+
 def test_resume_without_a_checkpoint_starts_fresh_and_says_so(flags, tmp_path, run):
     status, out, _ = run(*flags("--nsteps", 1, "--resume"))
     assert status == 0 and "no checkpoint" in out and "starting fresh" in out
 
 
-def test_another_picture(flags, inputs, tmp_path, run):
+def test_another_picture(flags, inputs, tmp_path, run, nst, monkeypatch):
     """--resume refuses, a checkpoint that is named may branch, another shape is never taken."""
     assert run(*flags("--nsteps", 2))[0] == 0
     before = contents(tmp_path / "out")
     (tmp_path / "other").mkdir()
     picture(64, 72, seed=9).save(tmp_path / "other" / "s.png")
     other = ["--style", tmp_path / "other" / "s.png"]
-    status, _, err = run(*flags("--nsteps", 4, "--resume", *other))
-    assert status == 2 and err.count("\n") == 1 and "belongs to another run (Style SHA-256: " in err
+    picture(80, 64, seed=8).save(tmp_path / "other" / "c.png")  # of the content's shape
+    weights = tmp_path / "other" / "vgg16.onnx"
+    weights.write_bytes(nst.find_weights("vgg16").read_bytes() + b"x")  # the same arrays, another file
+    monkeypatch.setattr(nst, "VGG16_SHA256", hashlib.sha256(weights.read_bytes()).hexdigest())
+    for what, words in (("Style", other), ("Content", ["--content", tmp_path / "other" / "c.png"]), ("Weights", ["--weights", weights])):
+        status, _, err = run(*flags("--nsteps", 4, "--resume", "--weights", weights, *words))
+        assert status == 2 and err.count("\n") == 1 and f"{what} SHA-256: " in err and "belongs to another run (" in err
+    monkeypatch.undo()
     status, _, err = run(*flags("--nsteps", 4, "--resume", "--image_size", 48))
-    assert status == 2 and err.count("\n") == 1 and "no checkpoint can be used: " in err and "another --image_size" in err
-    checkpoint = tmp_path / "out" / "checkpoints" / "ckpt-2"
+    assert status == 2 and re.search(r"no checkpoint can be used: '\S*/ckpt-2' is of another --image_size, .*proportions\n$", err)
+    checkpoint = tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-2"
     status, _, err = run(*flags("--nsteps", 4, "--resume_from", checkpoint, "--image_size", 48))
     assert status == 2 and err.count("\n") == 1 and "another --image_size" in err
     assert contents(tmp_path / "out") == before
@@ -288,7 +307,7 @@ def test_the_flags_win_over_the_checkpoint(flags, tmp_path, run):
 
 def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
     shutil.copytree(whole[0], tmp_path / "out")
-    checkpoints = tmp_path / "out" / "checkpoints"
+    checkpoints = tmp_path / "out" / "checkpoints/r_c_s"
     data = checkpoints / "ckpt-12.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-1000])
     flipped = checkpoints / "ckpt-8.data-00000-of-00001"
@@ -316,9 +335,13 @@ def test_bfloat16_resumes_exactly_and_is_another_run(flags, tmp_path, run):
         assert run(*flags("--precision", "bfloat16", "--nsteps", nsteps, *optim, "--resume"))[0] == 0
     assert_same_run(tmp_path / "out", tmp_path / "whole")
     assert rows(tmp_path / "out" / "r_c_s_log.txt")[0, 1] == 0
+    exact = tmp_path / "exact" / "r.png"
+    assert run(*flags("--nsteps", 1, *optim, output=exact))[0] == 0
+    L = [rows(folder / "r_c_s_log.txt")[0, 9] for folder in (tmp_path / "out", exact.parent)]
+    assert L[0] == pytest.approx(L[1], rel=1e-3), "at the same image, and second derivatives are always in float32"
     status, _, err = run(*flags("--nsteps", 6, "--resume"))
     assert status == 2 and "precision: bfloat16 in the checkpoint, float32 now" in err
-    status, _, err = run(*flags("--nsteps", 6, "--resume_from", tmp_path / "out" / "checkpoints" / "ckpt-4"))
+    status, _, err = run(*flags("--nsteps", 6, "--resume_from", tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-4"))
     assert status == 0 and "precision: bfloat16" in err
 
 
@@ -393,8 +416,8 @@ def test_the_first_steps_are_those_of_imagenet_weights(tmp_path, run):
 # Of every flag another value, or None where a file is given: at a resume each is told, unless it is harmless.
 # A flag that is in neither table is new: does it change the picture?
 TOLD = {"content_weight": 2, "style_weight": 3, "tv_weight": 4, "loss_reduction": "sum", "tv_form": "anisotropic",
-        "precision": "bfloat16", "adam_learning_rate": 0.02, "adam_beta_1": 0.8, "adam_beta_2": 0.9, "adam_epsilon": 1e-6}
-HARMLESS = {"nsteps": 2, "save_every": 2, "log_every": 2, "ckpt_write_every": 2, "ckpt_keep_max": 2, "optim": True,
+        "precision": "bfloat16", "ckpt_keep_max": 2, "adam_learning_rate": 0.02, "adam_beta_1": 0.8, "adam_beta_2": 0.9, "adam_epsilon": 1e-6}
+HARMLESS = {"nsteps": 2, "save_every": 2, "log_every": 2, "ckpt_write_every": 2, "optim": True,
             "optim_every": 2, "optim_tol": 0.1, "optim_max_iters": 2}
 FILES = {"content", "style", "weights", "image_size", "output", "resume", "resume_from", "ckpt_in"}  # see test_another_picture
 
@@ -404,7 +427,7 @@ def test_every_flag_is_told_at_a_resume_or_is_harmless(flags, tmp_path, run, nst
     assert sorted(known) == sorted([*TOLD, *HARMLESS, *FILES])
     assert run(*flags("--nsteps", 1))[0] == 0
     changed = [word for flag, value in {**TOLD, **HARMLESS}.items() for word in [f"--{flag}", value][:2 - (value is True)]]
-    status, _, err = run(*flags(*changed, "--resume_from", tmp_path / "out" / "checkpoints" / "ckpt-1"))
+    status, _, err = run(*flags(*changed, "--resume_from", tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-1"))
     assert status == 0 and sorted(re.findall(r"warning: (\w+): .* in the checkpoint, .* now$", err, re.MULTILINE)) == sorted(TOLD)
     assert err.count("\n") == len(TOLD)
 

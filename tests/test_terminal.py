@@ -20,15 +20,15 @@ import pytest
 from conftest import command
 from test_interrupts import Terminal
 
-WIDTHS = [20, 60, 80, 200]
+WIDTHS = [20, 40, 60, 80, 200]
 
 
 class Screen:
     """A pseudo-terminal in place of stdout, and what stands on it."""
 
-    def __init__(self, columns: int, encoding: str = "utf-8"):
+    def __init__(self, columns: int):
         self.screen = pyte.HistoryScreen(columns, 24, history=100_000)
-        self.stream, self.other_end, self.encoding = pyte.ByteStream(self.screen), os.openpty(), encoding
+        self.stream, self.other_end = pyte.ByteStream(self.screen), os.openpty()
         self.resize(columns)
 
     def resize(self, columns: int) -> None:
@@ -38,7 +38,7 @@ class Screen:
     def as_stdout(self, monkeypatch):
         reading = threading.Thread(target=self.read)
         reading.start()
-        with open(self.other_end[1], "w", encoding=self.encoding) as stdout, monkeypatch.context() as patch:
+        with open(self.other_end[1], "w") as stdout, monkeypatch.context() as patch:
             patch.setattr("sys.stdout", stdout)
             yield
         reading.join()
@@ -59,15 +59,14 @@ class Screen:
 @pytest.fixture
 def shown(nst, monkeypatch):
     """The lines on a screen after the steps of a run, each of which takes `pace` seconds and has this loss."""
-    def shown(columns, start, nsteps, loss=8e8, pace=0.8, encoding="utf-8", meanwhile=lambda screen, t: None) -> list:
-        screen, clock = Screen(columns, encoding), itertools.count(0, pace)
+    def shown(columns, start, nsteps, loss=8e8, pace=0.8, last=None, meanwhile=lambda screen, t: None) -> list:
+        screen, clock = Screen(columns), itertools.count(0, pace)
         monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
         with screen.as_stdout(monkeypatch):
             progress = nst.Progress(start, nsteps)
-            for t in range(start + 1, nsteps + 1) if nsteps - start <= 300 else [*range(start + 1, start + 10), nsteps]:
+            for t in [*range(start + 1, min(last or nsteps, start + 10)), last or nsteps]:
                 meanwhile(screen, t)
-                progress.update(nst.Row(t, dict.fromkeys(nst.COLUMNS, loss), True, []))
-            progress.close()
+                progress.update(nst.Row(t, dict.fromkeys(nst.COLUMNS, loss), True, {}), t == nsteps)
         return screen.lines()
     return shown
 
@@ -75,20 +74,51 @@ def shown(nst, monkeypatch):
 @pytest.mark.parametrize("columns", WIDTHS)
 @pytest.mark.parametrize("start, nsteps", [(0, 60), (40, 100), (0, 999_999), (400_000, 999_999), (0, 1)])
 @pytest.mark.parametrize("loss, pace", [(8e8, 0.8), (3e38, 0.9996), (1e-40, 300)])
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_progress_takes_one_line_of_the_screen(shown, columns, start, nsteps, loss, pace, encoding):
-    [line] = shown(columns, start, nsteps, loss, pace, encoding)
-    whole = rf"step {nsteps}/{nsteps}  total \S+(  \d+\.\d\d s/step  0:00:00 left)?  content \S+  style \S+  tv \S+"
-    assert re.fullmatch(whole, line) if columns == 200 else line.startswith(f"step {nsteps}/{nsteps}"[:columns - 1])
+def test_progress_takes_one_line_of_the_screen(shown, columns, start, nsteps, loss, pace):
+    """The last one stays: a bar, then as many whole fields as fit, those of the plain lines. It counts from step 1."""
+    [line] = shown(columns, start, nsteps, loss, pace)
+    bar, *fields = line.split("  ")
+    assert bar == "#" * (columns // 8) and len(line) < columns
+    patterns = [rf"step {nsteps}/{nsteps}", r"total \S+", r"\d+\.\d\d s/step", "0:00:00 left", r"content \S+", r"style \S+", r"tv \S+"]
+    if nsteps == 1:
+        del patterns[2:4]  # no pace yet
+    assert all(re.fullmatch(*pair) for pair in zip(patterns, fields)) and len(fields) <= len(patterns)
+    assert len(fields) == len(patterns) if columns == 200 else len(fields) >= (2 if columns >= 60 else columns >= 40)
 
 
-@pytest.mark.parametrize("columns", [20, 70])
+@pytest.mark.parametrize("start", [0, 40])
+def test_the_bar_shows_the_steps_of_the_whole_run(shown, start):
+    [line] = shown(80, start, 60, last=45)
+    assert line.startswith("#######...  step 45/60  total ")
+
+
+@pytest.mark.parametrize("columns", [40, 70])
 def test_a_window_that_is_made_narrower(shown, columns):
     """Only what was drawn on the wider one is left as it is."""
     def narrow(screen, t):
-        if t == 150:
+        if t == 5:
             screen.resize(columns)
     assert len(shown(200, 0, 300, meanwhile=narrow)) == 1
+
+
+@pytest.mark.parametrize("start, nsteps", [(0, 45), (100, 145)])
+def test_the_lines_of_a_pipe(nst, monkeypatch, capsys, start, nsteps):
+    """The first two, each twentieth and the last; the pace leaves out the first step, which compiles."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    progress = nst.Progress(start, nsteps)
+    for t in range(start + 1, nsteps + 1):
+        clock[0] += 30 if t == start + 1 else 2
+        progress.update(nst.Row(t, dict.fromkeys(nst.COLUMNS, 8e8), True, {}), t == nsteps)
+    lines = capsys.readouterr().out.splitlines()
+    losses = "content 8.000e+08  style 8.000e+08  tv 8.000e+08"
+    assert lines[0] == f"step {start + 1}/{nsteps}  total 8.000e+08  {losses}"
+    assert lines[1] == f"step {start + 2}/{nsteps}  total 8.000e+08  2.00 s/step  0:01:26 left  {losses}"
+    assert lines[-1] == f"step {nsteps}/{nsteps}  total 8.000e+08  2.00 s/step  0:00:00 left  {losses}"
+    every = max(1, nsteps // 20)
+    told = {start + 1, start + 2, *(t for t in range(start + 1, nsteps + 1) if t % every == 0), nsteps}
+    assert [int(line.split("/")[0][5:]) for line in lines] == sorted(told)
+    assert progress.timing() == "118.0 s elapsed, 2.622 s per step"
 
 
 def test_a_resumed_run_on_a_terminal(flags, tmp_path):
@@ -100,7 +130,7 @@ def test_a_resumed_run_on_a_terminal(flags, tmp_path):
         pyte.Stream(screen).feed(terminal.read_until("Wrote .*\n"))
         assert terminal.process.wait(60) == 0
     text = "\n".join(line.rstrip() for line in screen.display)
-    assert re.search(r"\.\nstep 30/30  total \d\.\d{3}e\+\d\d  .* s/step  0:00:00 left .*\nWrote ", text), text
+    assert re.search(r"\.\n#{10}  step 30/30  total \d\.\d{3}e\+\d\d  .* s/step  0:00:00 left\nWrote ", text), text
 
 
 # ------------------------------------------------------------------------------- reasons
