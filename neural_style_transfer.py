@@ -137,6 +137,8 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
     # bfloat16 has too few digits for Winograd's algorithm, and GPUs have their own.
     winograd = precision == "float32" and not tf.config.list_physical_devices("GPU")
     for layer in vgg.layers:
+        if isinstance(layer, keras.layers.MaxPooling2D):
+            layer.padding = "same"
         if isinstance(layer, keras.layers.Conv2D) and winograd:
             layer.convolution_op = winograd_op(layer)
     layers = dict.fromkeys(STYLE_LAYERS + CONTENT_LAYERS)

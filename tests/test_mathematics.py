@@ -158,33 +158,126 @@ def test_vgg16_weights_are_the_published_ones(nst, weights):
     assert [kernel[0, 0, 0, 0] for kernel in kernels[1:]] == [np.float32(kernel) for kernel in PUBLISHED_KERNELS]
 
 
-def numpy_vgg16(convolutions: dict, x: np.ndarray) -> dict:
-    """The activations of every layer in float64, by the definition of a convolution; x: (H, W, 3) in [0, 1]."""
-    maps, found = 255.0 * x.astype(np.float64)[..., ::-1] - [103.939, 116.779, 123.68], {}
+def numpy_vgg16(convolutions: dict, x: np.ndarray) -> tuple:
+    """The activations of every layer in float64, by the definitions; x: (H, W, 3) in [0, 1].
+
+    And back(layer, d): the gradient with respect to x of the scalar whose gradient with respect to that layer is d.
+    """
+    maps, found, tape = 255.0 * x.astype(np.float64)[..., ::-1] - [103.939, 116.779, 123.68], {}, []
     for layer in sorted(convolutions):
-        if layer.endswith("conv1") and found:
-            height, width = maps.shape[0] // 2, maps.shape[1] // 2
-            maps = maps[:2 * height, :2 * width].reshape(height, 2, width, 2, -1).max(axis=(1, 3))
-        kernel, bias = convolutions[layer]
+        if layer.endswith("conv1") and found:  # pooling: the largest of 2 x 2, or of as many as there are
+            height, width, _ = maps.shape
+            tiles = np.pad(maps, [(0, height % 2), (0, width % 2), (0, 0)], constant_values=-np.inf)
+            tiles = tiles.reshape(-(-height // 2), 2, -(-width // 2), 2, -1)
+            maps = tiles.max(axis=(1, 3))
+            where = tiles == maps[:, None, :, None]
+            tape.append((None, lambda d, where=where, height=height, width=width: (
+                where * d[:, None, :, None]).reshape(2 * where.shape[0], 2 * where.shape[2], -1)[:height, :width]))
+        kernel, bias = (array.astype(np.float64) for array in convolutions[layer])
         padded = np.pad(maps, [(1, 1), (1, 1), (0, 0)])
-        shifted = [padded[i:i + len(maps), j:j + maps.shape[1]] @ kernel[i, j].astype(np.float64)
-                   for i in range(3) for j in range(3)]
-        maps = np.maximum(sum(shifted) + bias, 0)
+        height, width, _ = maps.shape
+        maps = sum(padded[i:i + height, j:j + width] @ kernel[i, j] for i in range(3) for j in range(3)) + bias
+        active = maps > 0
+
+        def back(d, kernel=kernel, active=active, shape=padded.shape, height=height, width=width):
+            grad = np.zeros(shape)
+            for i in range(3):
+                for j in range(3):
+                    grad[i:i + height, j:j + width] += (active * d) @ kernel[i, j].T
+            return grad[1:-1, 1:-1]
+
+        maps = maps * active
         found[layer] = maps
-    return found
+        tape.append((layer, back))
+
+    def back_to_x(layer, d):
+        for _, back in reversed(tape[:[name for name, _ in tape].index(layer) + 1]):
+            d = back(d)
+        return 255 * d[..., ::-1]
+
+    return found, back_to_x
 
 
-def test_vgg16_features_are_the_scaled_activations(nst, weights, phi):
-    """Each layer's activations are VGG-16's own times the scale that gives them VGG-19's magnitude."""
-    x = image(1, 32, 32, 3)
-    activations = numpy_vgg16(nst.onnx_convolutions(weights.read_bytes()), x[0])
-    scales = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
-              "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
+SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
+          "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
+
+
+@pytest.mark.parametrize("height, width", [(32, 32), (45, 37)])
+def test_vgg16_features_are_the_scaled_activations(nst, weights, phi, height, width):
+    """Each layer's activations are VGG-16's own times the scale that gives them VGG-19's magnitude; pooling rounds up."""
+    x = image(1, height, width, 3)
+    activations, _ = numpy_vgg16(nst.onnx_convolutions(weights.read_bytes()), x[0])
     found = phi(x)
-    assert set(found) == set(scales)
-    for layer, scale in scales.items():
+    assert set(found) == set(SCALES)
+    for layer, scale in SCALES.items():
         expected = scale * activations[layer]
         np.testing.assert_allclose(found[layer][0], expected, rtol=1e-3, atol=1e-4 * expected.max())
+
+
+@pytest.mark.parametrize("way", ["Winograd's", "direct"])
+def test_gradient_and_hessian_vector_product_at_odd_sizes(nst, weights, monkeypatch, way):
+    """Of the mean square of the deepest layer, against NumPy's; few of the kinks lie within float32's rounding."""
+    monkeypatch.setattr(nst, "winograd_pays", lambda x_shape, kernel_shape: way == "Winograd's" and None not in x_shape[1:3])
+    phi, layer, x = nst.vgg_features(weights), "block5_conv2", image(1, 45, 37, 3)
+    v = RNG.standard_normal(x.shape).astype(np.float32)
+
+    def numpy_gradient(x):
+        activations, back = numpy_vgg16(convolutions, x)
+        return back(layer, SCALES[layer] ** 2 * 2 * activations[layer] / activations[layer].size)
+
+    @nst.tf.function
+    def gradient(x):
+        return nst.gradient(nst.tf.reduce_mean(phi(x)[layer] ** 2), x)
+
+    convolutions, h = nst.onnx_convolutions(weights.read_bytes()), 1e-9  # in between there is no kink
+    truth = numpy_gradient(x[0])
+    curved = (numpy_gradient(x[0] + h * v[0].astype(np.float64)) - numpy_gradient(x[0] - h * v[0].astype(np.float64))) / (2 * h)
+    product = nst.make_hessian_vector_product(lambda x: [nst.tf.reduce_mean(phi(x)[layer] ** 2)])(nst.tf.constant(x), v)[0]
+    for found, expected in (gradient(nst.tf.constant(x)), truth), (product, curved):
+        assert np.linalg.norm(found[0] - expected) < 0.01 * np.linalg.norm(expected)
+        edges = np.asarray(found[0])[-1], np.asarray(found[0])[:, -1]
+        for edge, true in zip(edges, (expected[-1], expected[:, -1])):
+            assert np.linalg.norm(edge - true) < 0.03 * np.linalg.norm(true)
+
+
+def test_every_pixel_has_a_way_to_every_layer(nst, phi):
+    """At each remainder of 16: the gradients of deep terms reach the last row and column as the first, which lie as well
+    beside zeros, and not much less than the inside.
+    """
+    tf, strength = nst.tf, {}
+    for r in range(1, 16):
+        x = tf.constant(image(1, 48 + r, 64 - r, 3))
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            features = phi(x)
+            terms = {layer: tf.reduce_mean(value**2) for layer, value in features.items() if layer > "block2"}
+        assert features["block5_conv2"].shape == (1, -(-(48 + r) // 16), -(-(64 - r) // 16), 512)
+        for layer, term in terms.items():
+            g = np.square(tape.gradient(term, x)[0])
+            inside = g[16:-16, 16:-16].mean()
+            first, last = ([edges[0].mean(), edges[1].mean()] for edges in ((g[0], g[:, 0]), (g[-1], g[:, -1])))
+            strength[layer, r] = np.sqrt([np.divide(last, inside), np.divide(last, first)])
+    for layer in terms:
+        to_inside, to_first = np.swapaxes([strength[layer, r] for r in range(1, 16)], 0, 1)
+        assert to_inside.min() > 0.2 and 0.8 < np.median(to_first) < 1.25
+
+
+def test_at_multiples_of_16_no_bit_depends_on_the_rounding(nst, phi, monkeypatch):
+    """Three steps with Keras' pooling and with this one."""
+    x_c, x_s = image(1, 48, 64, 3), image(1, 32, 48, 3)
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o"])
+
+    def steps():
+        state = nst.State(x_c, args)
+        step = nst.make_step(nst.make_objective(phi, x_c, x_s, args), state.x, state.optimizer)
+        return [list(row.numbers.values()) for row in nst.optimise(step, state, None, 0, 3)], state.x.numpy()
+
+    ours = steps()
+    with monkeypatch.context() as patch:
+        patch.setattr(nst.keras.layers.MaxPooling2D, "call", lambda self, x: nst.tf.nn.max_pool2d(x, 2, 2, "VALID"))
+        keras = steps()
+        assert phi(image(1, 47, 64, 3))["block5_conv2"].shape[1] == 2, "Keras' rounds down"
+    assert ours[0] == keras[0] and np.array_equal(ours[1], keras[1])
 
 
 # The Adam step
