@@ -707,6 +707,30 @@ def fit(flag: str, image: Image.Image, image_size: int) -> np.ndarray:
     return np.asarray(image, np.float32)[np.newaxis] / np.float32(255)
 
 
+def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
+    """The content with the mean and the covariance of the style's colours, clipped to [0, 1].
+
+    x' = (x - m_c) T + m_s, T = C_c^(-1/2) (C_c^(1/2) C_s C_c^(1/2))^(1/2) C_c^(-1/2), the linear
+    Monge-Kantorovich map: of all linear maps with that result it moves colours least (Pitie & Kokaram, CVMP
+    2007). C_c and C_s, the covariances, have 1e-5 on their diagonals: they may be of one colour.
+
+    x_c, x_s: float32 (1, H, W, 3) in [0, 1], of any two sizes. Returns float32 of x_c's shape.
+    """
+    c, s = (x.reshape(-1, 3).astype(np.float64) for x in (x_c, x_s))
+    C_c, C_s = (np.cov(colors.T) + 1e-5 * np.eye(3) for colors in (c, s))
+
+    def power(C: np.ndarray, exponent: float) -> np.ndarray:
+        eigenvalues, vectors = np.linalg.eigh(C)
+        return vectors * eigenvalues**exponent @ vectors.T
+
+    root, inverse_root = power(C_c, 0.5), power(C_c, -0.5)
+    T = inverse_root @ power(root @ C_s @ root, 0.5) @ inverse_root
+    matched = (c - c.mean(axis=0)) @ T + s.mean(axis=0)
+    if not np.ptp(s, axis=1).any():  # a grey style: what the diagonals leave of colour goes
+        matched[:] = matched.mean(axis=1, keepdims=True)
+    return np.clip(matched, 0, 1).astype(np.float32).reshape(x_c.shape)
+
+
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:
     """Pixels in [0, 1] as uint8, rounded to the nearest grey level."""
     return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
@@ -1132,6 +1156,8 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
     """From the checked command line to the final image; returns the exit status."""
     x_c = fit("--content", read_picture("--content", args.content), args.image_size)
     x_s = fit("--style", read_picture("--style", args.style), args.image_size)
+    if args.match_colors:
+        x_c = match_colors(x_c, x_s)
     weights = find_weights(args.weights)
     files = OutputFiles(args)
     prefixes = checkpoints_to_resume(args, files)
@@ -1275,6 +1301,7 @@ FLAGS = (
     ("output", str, None, "FILE", "output files are named after it and lie in its folder, made if missing; "
      f"its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
     ("image_size", number(int, SMALLEST_SIDE, 8192), "512", "PIXELS", "longest side both are resized to"),
+    ("match_colors", bool, "off", None, "give the content the mean and covariance of the style's colours"),
     "objective (alpha L_content + beta L_style + tau L_TV)",
     ("content_weight", WEIGHT, "10000", "ALPHA", "alpha: higher keeps more of the content's structure"),
     ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),

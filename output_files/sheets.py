@@ -7,15 +7,12 @@
     python output_files/sheets.py symptoms   symptoms.jpg: what helps, before and after
     python output_files/sheets.py inputs     what the symptoms are made of, in symptoms/
 
-    python output_files/sheets.py recolour CONTENT STYLE RESULT    the content in the colours of the style
-
 The README.md beside this file has the commands that make the runs.
 """
 
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 HERE = Path(__file__).resolve().parent
@@ -86,44 +83,20 @@ def symptoms() -> Image.Image:
              "4: broken face": "4_before/result_c5_s2", "alpha 100000": "4_after/result_c5_s2",
              "5: too smooth": "5_before/result_c1_s1", "tau 30": "../large/c1_s1/result_c1_s1",
              "6: a quarter of the style": "6_larger/result_c1_quarter", "four of the style": "6_smaller/result_c1_four",
-             "7: other colours": "7_before/result_c4_s3", "content recoloured": "7_after/result_recoloured_s3"}
+             "7: other colours": "7_before/result_c4_s3", "--match_colors": "7_after/result_c4_s3"}
     files = [(label, f"symptoms/{run}_final.png") for label, run in cells.items()]
     return table({" " * i: dict(files[i:i + 4]) for i in range(0, len(files), 4)}, 256)
 
 
-def recoloured(content: Image.Image, style: Image.Image) -> Image.Image:
-    """The content with the mean and the covariance of the style's colours."""
-    c, s = (np.asarray(image, np.float64).reshape(-1, 3) for image in (content, style))
-
-    def root(colours, exponent: float):
-        variances, axes = np.linalg.eigh(np.cov(colours.T) + np.eye(3))
-        return axes * variances**exponent @ axes.T
-
-    colours = (c - c.mean(0)) @ root(c, -0.5) @ root(s, 0.5) + s.mean(0)
-    return Image.fromarray(np.rint(np.clip(colours, 0, 255)).astype(np.uint8).reshape(content.height, content.width, 3))
-
-
-def recolour(content: str, style: str, result: str) -> None:
-    """From file to file; the tool reads them, as it does upright and in sRGB."""
-    sys.path.insert(0, str(HERE.parent))
-    import neural_style_transfer as nst
-
-    try:
-        recoloured(nst.read_picture("content", content), nst.read_picture("style", style)).save(result)
-    except (nst.UsageError, OSError, ValueError) as error:
-        sys.exit(f"sheets.py: error: {error}")
-
-
 def inputs() -> None:
-    """A style that is grey and muted, a quarter of a style, four of it side by side, a content in a style's colours."""
-    s1, s3, c4 = (Image.open(HERE.parent / name).convert("RGB")
-                  for name in ("style_files/s1.png", "style_files/s3.png", "content_files/c4.png"))
+    """A style that is grey and muted, a quarter of a style, four of it side by side."""
+    s1 = Image.open(HERE.parent / "style_files/s1.png").convert("RGB")
     four = Image.new("RGB", (2 * s1.width, 2 * s1.height))
     for i, j in (0, 0), (0, 1), (1, 0), (1, 1):  # mirrored, so that no edge shows
         tile = ImageOps.mirror(s1) if i else s1
         four.paste(ImageOps.flip(tile) if j else tile, (i * s1.width, j * s1.height))
     pictures = {"grey": ImageEnhance.Contrast(s1.convert("L")).enhance(0.4), "four": four,
-                "quarter": s1.crop((0, 0, s1.width // 2, s1.height // 2)), "recoloured": recoloured(c4, s3)}
+                "quarter": s1.crop((0, 0, s1.width // 2, s1.height // 2))}
     (HERE / "symptoms").mkdir(exist_ok=True)
     for name, image in pictures.items():
         image.save(HERE / "symptoms" / f"{name}.png")
@@ -133,8 +106,6 @@ SHEETS = {"pairs": pairs, "stages": stages, "flags": flags, "symptoms": symptoms
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["recolour", content, style, result]:
-            recolour(content, style, result)
         case ["inputs"]:
             inputs()
         case [sheet] if sheet in SHEETS:

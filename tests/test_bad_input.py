@@ -415,7 +415,7 @@ def test_help(work):
     for flag, (default, _) in NUMERIC.items():
         assert shown[flag] and float(shown[flag][1].rstrip(")")) == default
     words = {"loss_reduction": "mean", "tv_form": "isotropic", "weights": "imagenet", "precision": "float32",
-             "resume": "start", "resume_from": "none", "ckpt_in": "none", "optim": "off"}
+             "match_colors": "off", "resume": "start", "resume_from": "none", "ckpt_in": "none", "optim": "off"}
     for flag, default in words.items():
         assert shown[flag] and shown[flag][1].rstrip(")") == default
     assert set(entries) == {*NUMERIC, *words, "content", "style", "output"}  # so no number above is forgotten

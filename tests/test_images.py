@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from neural_style_transfer import UsageError, fit, read_picture, to_8_bits
+from neural_style_transfer import UsageError, fit, match_colors, read_picture, to_8_bits
 
 RGB = picture(24, 18, seed=3)
 
@@ -226,7 +226,7 @@ def test_grey_tiff_is_read_right_or_refused(read, sample_format, bits, photometr
 @pytest.mark.parametrize("brightest", [1, 100])
 def test_signed_numbers_have_no_white_and_are_refused(read, kind, brightest):
     samples = np.linspace(-0.1, 1, 33).reshape(3, 11, 1) * brightest
-    with pytest.raises(UsageError, match="is no readable picture .*scientific TIFF"):
+    with pytest.raises(UsageError, match="is no readable picture .*scientific picture"):
         read(tiff(samples, np.dtype(kind).itemsize * 8, BLACK_IS_ZERO, SIGNED))
 
 
@@ -661,3 +661,75 @@ def test_postscript_is_refused_whatever_its_name(tmp_path, monkeypatch, suffix):
     with pytest.raises(UsageError, match="--style: .*is no readable picture"):
         read_picture("--style", str(path))
     assert not (tmp_path / "started").exists()
+
+
+# ------------------------------------------------------------------------- the style's colours
+
+
+def colours(matrix, mean, size=(40, 60), seed=0) -> np.ndarray:
+    """A picture of random colours, none near an end of the range, with M^T M / 12 for their covariance."""
+    random = np.random.default_rng(seed).random((1, *size, 3)) - 0.5
+    return (random @ np.array(matrix) + mean).astype(np.float32)
+
+
+CONTENT = colours([[0.3, 0.1, 0], [0, 0.2, 0.1], [0, 0, 0.1]], [0.4, 0.5, 0.6])
+STYLE = colours([[0.2, 0, 0.1], [0.2, 0.1, 0], [0, 0.1, 0.3]], [0.6, 0.5, 0.4], size=(30, 50), seed=1)
+
+
+def moments(x: np.ndarray) -> tuple:
+    return x.reshape(-1, 3).mean(0, np.float64), np.cov(x.reshape(-1, 3).astype(np.float64).T)
+
+
+def test_matched_colours_have_the_mean_and_covariance_of_the_styles():
+    matched = match_colors(CONTENT, STYLE)
+    assert matched.dtype == np.float32 and matched.shape == CONTENT.shape
+    for found, expected in zip(moments(matched), moments(STYLE)):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_the_map_of_colours_is_symmetric_and_positive():
+    """Which, with that covariance, only the map that moves colours least is. Found from what it does, as none is clipped."""
+    x, y = (image.reshape(-1, 3).astype(np.float64) for image in (CONTENT, match_colors(CONTENT, STYLE)))
+    T, residuals, *_ = np.linalg.lstsq(np.c_[x, np.ones(len(x))], y, rcond=None)
+    assert residuals.max() < 1e-6
+    np.testing.assert_allclose(T[:3], T[:3].T, atol=1e-4)
+    assert np.linalg.eigvalsh(T[:3]).min() > 0.1
+
+
+def test_colours_that_match_already_stay():
+    photograph = np.asarray(picture(80, 64, seed=1), np.float32)[np.newaxis] / 255
+    for x in CONTENT, photograph:
+        assert np.abs(match_colors(x, x) - x).max() < 1 / 255
+
+
+GREY = np.repeat(CONTENT[..., :1], 3, axis=3)
+ONE_COLOUR = np.full((1, 16, 16, 3), [0.25, 0.5, 0.75], np.float32)
+
+
+@pytest.mark.parametrize("content", [CONTENT, GREY, ONE_COLOUR, np.zeros((1, 16, 16, 3), np.float32)], ids=["colours", "grey", "one", "black"])
+@pytest.mark.parametrize("style", [STYLE, GREY, ONE_COLOUR, np.ones((1, 16, 16, 3), np.float32)], ids=["colours", "grey", "one", "white"])
+@pytest.mark.filterwarnings("error")
+def test_colours_of_lower_dimension(content, style):
+    matched = match_colors(content, style)
+    assert matched.shape == content.shape and np.isfinite(matched).all() and matched.min() >= 0 and matched.max() <= 1
+    np.testing.assert_allclose(moments(matched)[0], moments(style)[0], atol=2 / 255)
+    if style is GREY:
+        assert not np.ptp(matched, axis=3).any(), "neutral"
+    if style is ONE_COLOUR:
+        assert np.abs(matched - style[:, :1, :1]).max() < 4 / 255
+
+
+def test_match_colors_in_a_run(flags, tmp_path, run):
+    """The first picture shows it, row 1 takes it for the content, the header names it, and a resume that differs is told."""
+    words, out = flags("--nsteps", 1, "--match_colors"), tmp_path / "out"
+    assert run(*words)[0] == 0
+    content, style = (fit("", read_picture("", word), 64) for word in (words[1], words[3]))
+    first = np.asarray(Image.open(out / "r_c_s_000000.png"))
+    assert np.array_equal(first, to_8_bits(match_colors(content, style)[0])) and not np.array_equal(first, to_8_bits(content[0]))
+    assert rows(out / "r_c_s_log.txt")[0, 1] == 0 and "\n# match_colors: True\n" in (out / "r_c_s_log.txt").read_text()
+    status, _, err = run(*flags("--nsteps", 2, "--resume"))
+    assert status == 2 and "belongs to another run (match_colors: True in the checkpoint, False now); " in err
+    branch = ["--resume_from", out / "checkpoints" / "r_c_s" / "ckpt-1", "--output", tmp_path / "branch" / "r.png"]
+    status, _, err = run(*flags("--nsteps", 2, *branch))
+    assert status == 0 and err == "neural_style_transfer.py: warning: match_colors: True in the checkpoint, False now\n"
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "branch" / "r_c_s_000000.png")), to_8_bits(content[0]))

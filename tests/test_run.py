@@ -416,7 +416,7 @@ def test_the_first_steps_are_those_of_imagenet_weights(tmp_path, run):
 # Of every flag another value, or None where a file is given: at a resume each is told, unless it is harmless.
 # A flag that is in neither table is new: does it change the picture?
 TOLD = {"content_weight": 2, "style_weight": 3, "tv_weight": 4, "loss_reduction": "sum", "tv_form": "anisotropic",
-        "precision": "bfloat16", "ckpt_keep_max": 2, "adam_learning_rate": 0.02, "adam_beta_1": 0.8, "adam_beta_2": 0.9, "adam_epsilon": 1e-6}
+        "precision": "bfloat16", "match_colors": True, "ckpt_keep_max": 2, "adam_learning_rate": 0.02, "adam_beta_1": 0.8, "adam_beta_2": 0.9, "adam_epsilon": 1e-6}
 HARMLESS = {"nsteps": 2, "save_every": 2, "log_every": 2, "ckpt_write_every": 2, "optim": True,
             "optim_every": 2, "optim_tol": 0.1, "optim_max_iters": 2}
 FILES = {"content", "style", "weights", "image_size", "output", "resume", "resume_from", "ckpt_in"}  # see test_another_picture

@@ -63,23 +63,6 @@ def test_a_sheet_without_its_runs(tmp_path):
         assert result.returncode == 1 and said in result.stderr and "Traceback" not in result.stderr
 
 
-def test_recolour(tmp_path):
-    """The content's colours get the mean and the covariance of the style's; a turned photograph is turned upright."""
-    random = np.random.default_rng(0)
-    content = (random.random((40, 60, 3)) * [80, 40, 20] + [60, 120, 90]).astype(np.uint8)
-    style = (random.random((50, 30, 3)) @ [[60, 30, 0], [0, 40, 20], [0, 0, 50]] + [70, 80, 90]).astype(np.uint8)
-    turned = Image.Exif()
-    turned[274] = 6  # Orientation: by 90 degrees
-    Image.fromarray(content).save(tmp_path / "c.png", exif=turned)
-    Image.fromarray(style).save(tmp_path / "s.png")
-    subprocess.run([sys.executable, OUTPUT / "sheets.py", "recolour", *(tmp_path / name for name in ("c.png", "s.png", "r.png"))], check=True)
-    result = np.asarray(Image.open(tmp_path / "r.png"))
-    assert result.shape == (60, 40, 3)
-    colours, expected = (picture.reshape(-1, 3).astype(float) for picture in (result, style))
-    np.testing.assert_allclose(colours.mean(0), expected.mean(0), atol=1)
-    np.testing.assert_allclose(np.cov(colours.T), np.cov(expected.T), atol=10)
-
-
 @pytest.mark.parametrize("folder", RUNS)
 def test_runs_that_are_shown(folder):
     """Each is whole, with the settings that the README says and no others than the defaults."""
