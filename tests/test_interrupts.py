@@ -88,11 +88,16 @@ def test_a_signal_before_the_first_step_moves_nothing(flags, tmp_path):
 
 
 @pytest.mark.parametrize("branch", [False, True])
-def test_how_to_go_on_from_a_resumed_run(flags, tmp_path, nst, run, capfd, branch):
+def test_how_to_go_on_from_a_resumed_run(flags, tmp_path, nst, run, capfd, monkeypatch, branch):
     """One --resume, and none behind a flag that it would not override."""
     assert run(*flags("--nsteps", 1))[0] == 0
-    stop = nst.Stop()
-    stop.signum = signal.SIGTERM
+    stop, open_outputs = nst.Stop(), nst.open_outputs
+
+    def signalled(*words):
+        stop.signum = signal.SIGTERM
+        return open_outputs(*words)
+
+    monkeypatch.setattr(nst, "open_outputs", signalled)
     more = ["--resume_from", tmp_path / "out" / "checkpoints" / "r_c_s" / "ckpt-1"] if branch else ["--resume"]
     words = flags("--nsteps", 9, *more, output=tmp_path / ("branch" if branch else "out") / "r.png")
     assert nst.main(words, stop) == 143
