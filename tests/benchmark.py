@@ -420,7 +420,7 @@ def cost_of_optim(size: int, nsteps: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             command(Path(folder), "--image_size", size, "--nsteps", nsteps, *words)
             finished = (Path(folder) / "r_c1_s1_log.txt").read_text().splitlines()[-1]
-            seconds[kind] = float(re.search(r"([\d.]+) s per step$", finished)[1])
+            seconds[kind] = float(re.search(r": ([\d.]+) s$", finished)[1]) / nsteps
         print(f"{machine()}; {size} pixels, {nsteps} steps, {kind}: {seconds[kind]:.3f} s a step, "
               f"{seconds[kind] / seconds['plain']:.1f} plain ones", flush=True)
 

@@ -102,7 +102,7 @@ def test_what_the_last_bits_hang_on_is_in_the_header(plain):
     [line] = re.findall("^# Device: (.*)$", (plain[0] / OUTPUT.parent / "r_c_s_log.txt").read_text(), re.MULTILINE)
     models = {line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().split("\n") if line.startswith("model name")}
     assert not models or re.search("CPU (.*?), threads: ", line)[1] in models
-    assert line.endswith(f"TF_ENABLE_ONEDNN_OPTS: {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'unset')}")
+    assert line.endswith(f"TF_ENABLE_ONEDNN_OPTS: {os.environ.get('TF_ENABLE_ONEDNN_OPTS', '1')}")
 
 
 @pytest.mark.parametrize("broken", ["[y]", "nix"])
