@@ -52,7 +52,7 @@ tf = keras = None
 
 CONTENT_LAYERS = ("block5_conv2",)
 STYLE_LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1")
-SMALLEST_SIDE = 16  # pixels: four poolings leave one position of block5
+SMALLEST_SIDE = 16  # pixels, which are one position of block5
 TV_EPSILON = 1e-3  # of the range [0, 1]: a quarter of a grey level
 
 
@@ -416,7 +416,7 @@ def make_step(objective: Callable, x, optimizer) -> Callable:
 
 # ------------------------------------------------------------------------------- curvature
 
-FIRST_JUDGED = 31  # step: before it the theory of Adam's bound divides D by 1 - beta_1^t, which is not yet 1
+SETTLED = 0.04  # beta_1^t below it, from step 31 on at 0.9: Adam's bound is for D / (1 - beta_1^t)
 
 
 def make_hessian_vector_product(objective: Callable) -> Callable:
@@ -561,14 +561,14 @@ def curvature_columns(state, alpha_eff_max: float) -> dict:
 def adam_bound(beta_1: float) -> float:
     """What lambda_max(D H) has to stay below for Adam to be stable (Cohen et al. 2022, arXiv 2207.14484).
 
-    D = diag(alpha_eff). It holds on a quadratic, D fixed, once 1 - beta_1^t is next to 1.
+    D = diag(alpha_eff). It holds on a quadratic, D fixed, once 1 - beta_1^t is next to 1, see SETTLED.
     """
     return 2 * (1 + beta_1) / (1 - beta_1)
 
 
 def verdict(found: dict, resumed_at: int, beta_1: float) -> str:
     """What the estimates of lambda_max, {step: value}, say beside Adam's bound, in one line."""
-    text = f"{LAMBDA}: no estimate of step {FIRST_JUDGED} or later has converged"
+    text = f"{LAMBDA}: no estimate has converged since beta_1^t is below {SETTLED}"
     if found:
         last, most, bound = max(found), max(found, key=found.get), adam_bound(beta_1)
         text = f"{LAMBDA}: {found[last]:.3g} at step {last}, at most {found[most]:.3g} at step {most}"
@@ -695,7 +695,7 @@ def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
 def fit(flag: str, image: Image.Image, image_size: int) -> np.ndarray:
     """The image scaled to a longest side of `image_size` pixels (Lanczos), float32 (1, H, W, 3) in [0, 1].
 
-    Raises UsageError if that is too narrow for the network.
+    Raises UsageError if a side would be shorter than SMALLEST_SIDE.
     """
     old = image.size
     new = tuple(max(1, round(side * image_size / max(old))) for side in old)
@@ -718,13 +718,13 @@ def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
     c, s = (x.reshape(-1, 3).astype(np.float64) for x in (x_c, x_s))
     C_c, C_s = (np.cov(colors.T) + 1e-5 * np.eye(3) for colors in (c, s))
 
-    def power(C: np.ndarray, exponent: float) -> np.ndarray:
+    def power(C: np.ndarray, exponent: float, most: float = math.inf) -> np.ndarray:
         eigenvalues, vectors = np.linalg.eigh(C)
-        return vectors * eigenvalues**exponent @ vectors.T
+        return vectors * np.minimum(eigenvalues**exponent, most) @ vectors.T
 
     root, inverse_root = power(C_c, 0.5), power(C_c, -0.5)
     T = inverse_root @ power(root @ C_s @ root, 0.5) @ inverse_root
-    matched = (c - c.mean(axis=0)) @ T + s.mean(axis=0)
+    matched = (c - c.mean(axis=0)) @ power(T, 1, most=10) + s.mean(axis=0)  # more: noise, as in sepia
     if not np.ptp(s, axis=1).any():  # a grey style: what the diagonals leave of colour goes
         matched[:] = matched.mean(axis=1, keepdims=True)
     return np.clip(matched, 0, 1).astype(np.float32).reshape(x_c.shape)
@@ -980,7 +980,7 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
                 complain(f"warning: passed over: {wrong}")
             return prefix
     if unfit:
-        raise UsageError(f"no checkpoint can be used: {unfit[0]}; without --resume the run starts fresh")
+        raise UsageError(f"no checkpoint can be used: {unfit[0]}; give another one, or none to start fresh")
     return None
 
 
@@ -1127,7 +1127,7 @@ def start_tensorflow() -> None:
 
 # --------------------------------------------------------------------------------- the run
 
-# Bytes on a CPU (measured): a pixel of the content in a step, one of the style in its features, all else.
+# Bytes with oneDNN (measured): a pixel of the content in a step, one of the style in its features, all else.
 STEP_BYTES, STYLE_BYTES, BYTES = {"float32": 2500, "bfloat16": 1300, "optim": 8000}, 1000, 1_100_000_000
 
 
@@ -1225,7 +1225,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
                                "--style_weight, --tv_weight is too large; give a smaller one, and --resume "
                                "goes on from the last checkpoint")
-            if t >= FIRST_JUDGED and LAMBDA in row.estimates and row.estimates[LAMBDA].converged:
+            if LAMBDA in row.estimates and row.estimates[LAMBDA].converged and args.adam_beta_1**t < SETTLED:
                 judged[t] = row.numbers[LAMBDA]
             if due(t, args.log_every) or last:
                 log.row(row)

@@ -719,6 +719,15 @@ def test_colours_of_lower_dimension(content, style):
         assert np.abs(matched - style[:, :1, :1]).max() < 4 / 255
 
 
+def test_noise_is_not_stretched_into_colours():
+    """What a sepia photograph has beside its one colour, half a grey level here."""
+    rng = np.random.default_rng(0)
+    sepia = (np.linspace(0.2, 0.8, 4096).reshape(1, 64, 64, 1) * [1.0, 0.9, 0.7]).astype(np.float32)
+    style = rng.random((1, 32, 32, 3), np.float32)
+    noise = rng.normal(0, 0.002, sepia.shape).astype(np.float32)
+    assert np.std(match_colors(sepia + noise, style) - match_colors(sepia, style)) < 10.5 * 0.002
+
+
 def test_match_colors_in_a_run(flags, tmp_path, run):
     """The first picture shows it, row 1 takes it for the content, the header names it, and a resume that differs is told."""
     words, out = flags("--nsteps", 1, "--match_colors"), tmp_path / "out"

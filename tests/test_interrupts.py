@@ -191,7 +191,7 @@ def test_on_a_terminal(flags, tmp_path):
 
 def test_a_second_ctrl_c_kills_at_once(flags, tmp_path):
     """In the middle of a row that takes several seconds."""
-    with Terminal(flags(*ENDLESS, "--image_size", 256, "--optim", "--optim_tol", 1e-5)) as terminal:
+    with Terminal(flags(*ENDLESS, "--image_size", 128, "--optim", "--optim_tol", 1e-5)) as terminal:
         terminal.read_until(r"\b1/100000")
         terminal.ctrl_c()
         assert "Stopping after this step" in terminal.read_until("Stopping after this step")

@@ -281,7 +281,7 @@ def test_another_picture(flags, inputs, tmp_path, run, nst, monkeypatch):
         assert status == 2 and err.count("\n") == 1 and f"{what} SHA-256: " in err and "belongs to another run (" in err
     monkeypatch.undo()
     status, _, err = run(*flags("--nsteps", 4, "--resume", "--image_size", 48))
-    assert status == 2 and re.search(r"no checkpoint can be used: '\S*/ckpt-2' is of another --image_size, .*proportions; without --resume .*\n$", err)
+    assert status == 2 and re.search(r"no checkpoint can be used: '\S*/ckpt-2' is of another --image_size, .*proportions; give another one, or none .*\n$", err)
     checkpoint = tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-2"
     status, _, err = run(*flags("--nsteps", 4, "--resume_from", checkpoint, "--image_size", 48))
     assert status == 2 and err.count("\n") == 1 and "another --image_size" in err
