@@ -3,7 +3,6 @@
 
     python output_files/sheets.py pairs      pairs.jpg: contents c1 to c5 by styles s1 to s5
     python output_files/sheets.py stages     stages.jpg: one run at six of its steps
-    python output_files/sheets.py flags      flags.jpg: one flag a row, five values each
     python output_files/sheets.py symptoms   symptoms.jpg: what helps, before and after
     python output_files/sheets.py inputs     what the symptoms are made of, in symptoms/
 
@@ -20,9 +19,6 @@ GAP = 6  # pixels between pictures
 LABEL = 26  # pixels: height of a label
 FONT = ImageFont.load_default(17)
 STYLES = {"s1": "swirls", "s2": "stained glass", "s3": "waves", "s4": "dots", "s5": "cut paper"}
-FLAGS = {"content_weight": ["100", "1000", "10000", "100000", "1000000"], "style_weight": ["0.0001", "0.001", "0.01", "0.1", "1"],
-         "tv_weight": ["3", "30", "300", "3000", "30000"]}
-DEFAULT = "flags/content_weight_10000"  # the run that all rows of the flags have in common
 
 
 def picture(file: str, side: int) -> Image.Image:
@@ -71,20 +67,16 @@ def stages() -> Image.Image:
                   " ": {f"{t} steps": run.format(t) for t in (100, 300, 1000)}}, 320)
 
 
-def flags() -> Image.Image:
-    return table({f"--{flag}": {value: f"{DEFAULT if i == 2 else f'flags/{flag}_{value}'}/result_c1_s1_final.png"
-                                for i, value in enumerate(values)} for flag, values in FLAGS.items()}, 256)
-
-
 def symptoms() -> Image.Image:
-    cells = {"1: speckled": "1_before/result_c1_s1", "four times the tau": "before/result_c1_s1",
-             "2: photographic": "2_before/result_c2_s4", "beta 0.1, tau 3600": "2_after/result_c2_s4",
-             "3: grey style": "3_before/result_c1_grey", "beta 1, tau 12000": "3_after/result_c1_grey",
-             "4: broken face": "4_before/result_c5_s2", "alpha 100000": "4_after/result_c5_s2",
-             "5: too smooth": "5_before/result_c1_s1", "tau 30": "../large/c1_s1/result_c1_s1",
-             "6: a quarter of the style": "6_larger/result_c1_quarter", "four of the style": "6_smaller/result_c1_four",
-             "7: other colours": "7_before/result_c4_s3", "--match_colors": "7_after/result_c4_s3"}
-    files = [(label, f"symptoms/{run}_final.png") for label, run in cells.items()]
+    cells = {"1: other colours": "pairs/c4_s3/result_c4_s3", "--match_colors": "symptoms/matched/result_c4_s3",
+             "2: photographic": "pairs/c2_s4/result_c2_s4", "a tenth of alpha": "symptoms/less_alpha/result_c2_s4",
+             "3: speckled": "symptoms/speckled/result_c1_s1", "four times tau": "pairs/c1_s1/result_c1_s1",
+             "4: too smooth": "c1_s1/run0/result_c1_s1", "a tenth of tau": "large/c1_s1/result_c1_s1",
+             "5: grey style": "symptoms/grey_before/result_c1_grey", "ten times beta": "symptoms/grey_more_beta/result_c1_grey",
+             "6: broken shape": "pairs/c5_s2/result_c5_s2", "ten times alpha": "symptoms/more_alpha/result_c5_s2",
+             "7: a quarter of the style": "symptoms/larger_strokes/result_c1_quarter",
+             "four of the style": "symptoms/smaller_strokes/result_c1_four"}
+    files = [(label, f"{run}_final.png") for label, run in cells.items()]
     return table({" " * i: dict(files[i:i + 4]) for i in range(0, len(files), 4)}, 256)
 
 
@@ -102,7 +94,7 @@ def inputs() -> None:
         image.save(HERE / "symptoms" / f"{name}.png")
 
 
-SHEETS = {"pairs": pairs, "stages": stages, "flags": flags, "symptoms": symptoms}
+SHEETS = {"pairs": pairs, "stages": stages, "symptoms": symptoms}
 
 if __name__ == "__main__":
     match sys.argv[1:]:
