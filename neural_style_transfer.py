@@ -83,8 +83,7 @@ GIVE_WEIGHTS = (f"give 'imagenet', a .h5 file of Keras' VGG19(include_top=False)
 def find_weights(name: str) -> Optional[Path]:
     """The file of VGG weights that `--weights NAME` means: .onnx of VGG-16, .h5 of VGG-19.
 
-    None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if the file is not there, or
-    if an .onnx file is another one.
+    None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if that file cannot be used.
     """
     if name == "imagenet":
         return None
@@ -489,11 +488,11 @@ def eigenpair(start: np.ndarray, tol: float, max_iters: int, by: Callable, basis
 
 
 def extreme_eigenvalue(t: int, last: np.ndarray, tol: float, max_iters: int, by: Callable) -> Generator:
-    """eigenpair() at step t from a random start that t alone determines: no estimate leans on another.
+    """eigenpair() at step t from a random start that t alone determines.
 
-    Where two eigenvalues lie close, such a start can settle on the second. The Rayleigh quotient of any
-    vector is a lower bound of the largest: where that of `last`, (n,), the eigenvector of the estimate
-    before, is above what was found, eigenpair() starts from there, too. Any other `last` costs this product.
+    Where two eigenvalues lie close, it can settle on the second. The Rayleigh quotient of any vector is a
+    lower bound of the largest: where that of `last`, (n,), the eigenvector of the estimate before, is above
+    what was found, eigenpair() starts from there, too. Any other `last` costs this product.
     """
     found = yield from eigenpair(np.random.default_rng(t).standard_normal(last.size), tol, max_iters, by)
     bound = yield from eigenpair(last, tol, 1, by)
@@ -522,12 +521,11 @@ def side_by_side(products: Callable, *iterations: Generator) -> list:
 def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Callable:
     """What a step size has to do with: L, plain gradient descent's bound, and lambda_max, Adam's own.
 
-    L = |lambda|_max is the spectral norm of the Hessian H where it exists: the Lipschitz constant of the
-    gradient on the smooth piece in which x lies; at the kinks of ReLU and max pooling the gradient jumps.
-    Gradient descent is stable while its step size is below 2 / L. Adam is stable while the largest
-    eigenvalue by value, lambda_max(D H), D = diag(alpha_eff), is below adam_bound(). D H has the
-    eigenvalues of the symmetric D^(1/2) H D^(1/2), which is what is iterated on. Clipping is outside
-    this theory: without the pixels that it holds at 0 or 1 lambda_max is 2 to 13% smaller (measured).
+    L = |lambda|_max, the spectral norm of the Hessian H where it exists, is the local Lipschitz constant of
+    the gradient; at the kinks of ReLU and max pooling the gradient jumps. Gradient descent is stable while
+    its step size is below 2 / L, Adam while the largest eigenvalue by value, lambda_max(D H), D =
+    diag(alpha_eff), is below adam_bound(). The symmetric D^(1/2) H D^(1/2) has the same eigenvalues. Clipping
+    is outside of this theory: over the entries not at 0 or 1 lambda_max is 2 to 13% smaller (measured).
 
     Returns estimate(t, x_t, alpha_eff), x_t the image before update t and alpha_eff of that update, both
     float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns {column: Eigenpair}.
@@ -849,13 +847,14 @@ class Log:
 
 
 def log_up_to(path: Path, step: int, every: int) -> str:
-    """What is kept of a log when its run goes on after `step`: all before the first row past it.
+    """What is kept of a log when its run goes on after `step`: all before the first row or resume past it.
 
     But for a last line that was cut, remarks on later steps, and the row of that step itself where it is not
     one of every `every`: an uninterrupted run would not have it. "" if there is no log.
     """
     log = path.read_bytes() if path.is_file() else b""
-    past = (row.start() for row in re.finditer(rb"^\d+", log, re.MULTILINE) if int(row[0]) > step)
+    begins = rb"(?m)^(\d+)|(?<!# Neural style transfer\n)^# Resumed at step (\d+)"  # not as a branch's header
+    past = (new.start() for new in re.finditer(begins, log) if int(new[1] or new[2]) >= step + bool(new[1]))
     kept = log[:next(past, log.rfind(b"\n") + 1)]
     kept = re.sub(rb"(?m)^# step (\d+): .*\n", lambda line: line[0] if int(line[1]) <= step else b"", kept)
     return os.fsdecode(kept if due(step, every) else re.sub(rb"(?m)^%d  .*\n" % step, b"", kept))
@@ -875,7 +874,8 @@ def describe(args: argparse.Namespace, weights: Path) -> dict:
 
 def device() -> str:
     """What computes. On all of it hang the last bits of the pixels."""
-    gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    gpus = [gpu.get("device_name", "GPU") for gpu in details]
     cpuinfo = Path("/proc/cpuinfo")  # of Linux
     cpu = re.search(r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -987,7 +987,7 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
 def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     """Go on from the best of the checkpoints; returns remarks for the log, none if the run starts fresh.
 
-    Says what has changed since it was written. Raises UsageError if that makes it another run's.
+    Says what has changed. Raises UsageError if that makes it another run's, or a branch has no step left.
     """
     prefix = restore(state, prefixes)
     if prefix is None:
@@ -1001,6 +1001,8 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     if others and not args.branches:
         raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
                          "another --output, or branch from it with --resume_from")
+    if args.branches and state.step >= args.nsteps:
+        raise UsageError(f"--nsteps: {args.nsteps} is not above {str(prefix)!r}; give more")
     state.optimizer.learning_rate = args.adam_learning_rate  # the flags win
     if changed.keys() - {"ckpt_keep_max"} or not args.optim:
         state.curvature.assign([math.nan] * 2)  # nothing to carry on
@@ -1161,10 +1163,8 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         state = State(x_c, args, describe(args, weights))
         resumed = resume(args, prefixes, state)
         if state.step >= args.nsteps:
-            say(f"Nothing left to do: the checkpoint is at step {state.step}, --nsteps is {args.nsteps}.")
-            if not (args.branches and files.final.exists()):  # a branch's is another run's
-                save_image(files.final, state.x.numpy())
-                say(f"Wrote {files.final}")
+            save_image(files.final, state.x.numpy())
+            say(f"Nothing left to do: step {state.step}, --nsteps {args.nsteps}. Wrote {files.final}")
             return 0
         try:
             step, estimate = compiled_step(args, state, weights, x_c, x_s)
@@ -1302,7 +1302,7 @@ FLAGS = (
     ("tv_form", ("isotropic", "anisotropic"), "isotropic", None, "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
     ("weights", str, "imagenet", "imagenet|vgg16|FILE", "VGG weights: imagenet, the usual choice, is "
      "Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's VGG-16 in the package "
-     f"{VGG16_PACKAGE}, see the README; or a .h5 file of Keras' VGG19(include_top=False)"),
+     f"{VGG16_PACKAGE}, see the README, or its .onnx file; or a .h5 file of Keras' VGG19(include_top=False)"),
     ("precision", ("float32", "bfloat16"), "float32", None, "of convolutions; bfloat16 for AVX512_BF16, AMX"),
     "optimiser (Adam)",
     ("nsteps", STEPS, "1000", "N", "steps in all, also when resuming"),
@@ -1321,7 +1321,7 @@ FLAGS = (
     ("ckpt_in", str, None, "FOLDER", "branch off from the newest one in this folder; overrides --resume"),
     "diagnostics",
     ("optim", bool, "off", None, "log L, the spectral norm of the Hessian, and lambda_max, which Adam's "
-     "stability bound is for; a row takes 20 to 26 steps' time then, or about 4 with --optim_every 10"),
+     "stability bound is for; a row takes about 25 steps' time then, or 4 with --optim_every 10"),
     ("optim_every", STEPS, "1", "N", "estimate both at step 1 and every N steps"),
     ("optim_tol", number(float, 1e-5, 0.5), "0.001", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
     ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),

@@ -90,6 +90,32 @@ def test_what_a_longer_run_keeps_of_the_log(flags, tmp_path, run):
     assert sorted(re.findall(unconverged, log.read_text(), re.MULTILINE)) == ["1", "3"]
 
 
+def test_the_settings_of_an_attempt_that_got_nowhere(flags, tmp_path, run):
+    """They are not those of the rows that follow: the log does not tell them. A branch's header stays."""
+    log = tmp_path / "out" / "r_c_s_log.txt"
+    assert run(*flags("--nsteps", 2))[0] == 0
+    with open(log, "a") as file:
+        file.write("# My note\n")
+    before = log.read_text()
+    assert run(*flags("--nsteps", 4, "--resume", "--content_weight", 3))[0] == 0
+    assert "\n# Changed content_weight: " in log.read_text()
+    without(log.parent / "checkpoints/r_c_s", 4)  # as after a kill before it
+    assert run(*flags("--nsteps", 3, "--resume"))[::2] == (0, "")
+    added = log.read_text().removeprefix(before)
+    assert added.startswith("# Resumed at step 2 ") and added.count("# Resumed at step ") == 1 and "# Changed" not in added
+    assert rows(log)[:, 0].tolist() == [1, 2, 3]
+
+    words = flags("--nsteps", 4, "--tv_weight", 5, output=tmp_path / "branch" / "r.png")
+    checkpoints = log.parent / "checkpoints/r_c_s"
+    assert run(*words, "--resume_from", checkpoints / "ckpt-3")[0] == 0
+    log = tmp_path / "branch" / "r_c_s_log.txt"
+    header = log.read_text().partition("\n# Step ")[0]
+    assert re.match("# Neural style transfer\n# Resumed at step 3 from .*\n# Changed tv_weight: ", header)
+    without(log.parent / "checkpoints/r_c_s", 4)
+    assert run(*words, "--resume")[::2] == (0, "")
+    assert log.read_text().startswith(f"{header}\n# Step ") and rows(log)[:, 0].tolist() == [4]
+
+
 def test_a_log_that_is_deleted_or_replaced_in_mid_run(flags, tmp_path, run, nst, monkeypatch):
     """The run goes on and saves; the resume goes on with the log that is there, if there is one."""
     log, save_image = tmp_path / "out" / "r_c_s_log.txt", nst.save_image

@@ -89,13 +89,14 @@ def test_resume_is_exact_also_after_a_move(flags, whole, tmp_path, run):
     assert run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))[0] == 0 and contents(moved) == before
 
 
-def test_an_older_checkpoint_with_nothing_left_to_do(flags, tmp_path, run):
+def test_a_branch_from_an_older_checkpoint(flags, tmp_path, run):
     assert run(*flags(*CADENCE, "--nsteps", 5))[0] == 0
     final = tmp_path / "out" / "r_c_s_final.png"
     before = final.read_bytes()
     checkpoint = tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-4"
-    status, out, _ = run(*flags(*CADENCE, "--nsteps", 4, "--resume_from", checkpoint))
-    assert status == 0 and "Nothing left to do" in out and final.read_bytes() == before
+    status, _, err = run(*flags(*CADENCE, "--nsteps", 4, "--resume_from", checkpoint))
+    assert (status, err.count("\n")) == (2, 1) and final.read_bytes() == before
+    assert f"error: --nsteps: 4 is not above '{checkpoint}'; give more\n" in err
     for part in checkpoint.parent.glob("ckpt-4.*"):  # a renamed one, with none of the usual names beside it
         part.rename(part.with_name(part.name.replace("ckpt-4", "best")))
     without(checkpoint.parent, 5)
@@ -112,14 +113,14 @@ def test_a_resume_does_not_write_the_first_pictures_again(flags, tmp_path, run):
     assert [path.read_bytes() for path in pictures] == [b"looked at"] * 2
 
 
-def test_a_finished_run_of_another_folder_with_nothing_left_to_do(flags, whole, tmp_path, run):
-    """It does not write over the final picture of the run that is here."""
+def test_a_branch_with_nothing_left_to_do(flags, whole, tmp_path, run):
+    """It would be the other run's picture, under this one's name."""
     shutil.copytree(whole[0], tmp_path / "out")
     before = contents(tmp_path / "out")
     assert run(*flags("--nsteps", 1, "--tv_weight", 3e5, output=tmp_path / "from" / "r.png"))[0] == 0
     words = flags("--nsteps", 1, "--tv_weight", 3e5, "--ckpt_in", tmp_path / "from" / "checkpoints/r_c_s")
-    status, out, _ = run(*words)
-    assert status == 0 and "Nothing left to do" in out and contents(tmp_path / "out") == before
+    status, _, err = run(*words)
+    assert (status, err.count("\n")) == (2, 1) and "--nsteps: 1 is not above " in err and contents(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("listed", [b"", b"\xff garbage", b'model_checkpoint_path: "ckpt-99"'])
