@@ -97,17 +97,32 @@ COLUMN_LINE = ("# Step  Content Loss  Style loss  Total Variation  Total Loss  "
                "alpha_eff_min  alpha_eff_mean  alpha_eff_max")
 OPTIM_COLUMNS = "  alpha_eff_max*L  L  lambda_max(alpha_eff*H)"
 
+CADENCE = ["--save_every", 4, "--ckpt_write_every", 4]
 # L is estimated at steps 1, 3, 6 ...: a resume at 4 or 8 has to carry the last one on.
 # Three products are too few for a good one, but enough to see whether it repeats.
-CADENCE = ["--save_every", 4, "--ckpt_write_every", 4, "--optim", "--optim_every", 3, "--optim_max_iters", 3]
+WATCHED = [*CADENCE, "--optim", "--optim_every", 3, "--optim_max_iters", 3]
+
+
+def twelve_steps(inputs: Path, out: Path) -> list:
+    return ["--content", inputs / "c.png", "--style", inputs / "s.png", "--output", out / "r.png",
+            "--weights", "vgg16", "--image_size", 64, "--nsteps", 12]
 
 
 @pytest.fixture(scope="session")
-def whole(inputs, tmp_path_factory):
-    """The folder and the process of an uninterrupted run of 12 steps, by the command itself."""
+def whole(inputs, tmp_path_factory, nst, vgg_features):
+    """The folder of an uninterrupted run of 12 steps."""
     out = tmp_path_factory.mktemp("whole")
-    result = command("--content", inputs / "c.png", "--style", inputs / "s.png", "--output", out / "r.png",
-                     "--weights", "vgg16", "--image_size", 64, *CADENCE, "--nsteps", 12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nst, "vgg_features", vgg_features)
+        assert nst.main([str(word) for word in twelve_steps(inputs, out) + CADENCE]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def watched(inputs, tmp_path_factory):
+    """The folder and the process of an uninterrupted run of 12 steps with --optim, by the command itself."""
+    out = tmp_path_factory.mktemp("watched")
+    result = command(*twelve_steps(inputs, out), *WATCHED)
     assert result.returncode == 0, result.stderr
     return out, result
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CADENCE, assert_same_run, contents, names, row_lines, rows, without
+from conftest import CADENCE, WATCHED, assert_same_run, contents, names, row_lines, rows, without
 
 
 def moved_to(out: str) -> Path:
@@ -35,24 +35,24 @@ def files_of(nst, folder: Path):
 
 
 def test_a_missing_log_begins_anew(flags, whole, tmp_path, run):
-    folder = shutil.copytree(whole[0], tmp_path / "out")
+    folder = shutil.copytree(whole, tmp_path / "out")
     log = folder / "r_c_s_log.txt"
     without(folder / "checkpoints/r_c_s", 12)
     log.unlink()
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
     assert (status, err) == (0, "") and "Resuming at step 8" in out
-    assert row_lines(log) == row_lines(whole[0] / "r_c_s_log.txt")[8:]
-    assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
+    assert row_lines(log) == row_lines(whole / "r_c_s_log.txt")[8:]
+    assert (folder / "r_c_s_final.png").read_bytes() == (whole / "r_c_s_final.png").read_bytes()
     lines = log.read_text().splitlines()
     assert lines[0] == "# Neural style transfer" and any(line.startswith("# Content SHA-256: ") for line in lines)
     assert any(line.startswith("# Resumed at step 8 from ") for line in lines)
-    assert names(folder) == names(whole[0])
+    assert names(folder) == names(whole)
 
 
 @pytest.mark.parametrize("end", [r"\n7  ", r"\n7  \S+  \S\.\S", r"\n# Step", r"Keras"])
 def test_a_log_that_ends_too_early(flags, whole, tmp_path, run, end):
     """As after a power failure, or an editor: a cut line goes, all else stays, and the run goes on."""
-    folder = shutil.copytree(whole[0], tmp_path / "out")
+    folder = shutil.copytree(whole, tmp_path / "out")
     log = folder / "r_c_s_log.txt"
     text = log.read_text()
     without(folder / "checkpoints/r_c_s", 12)
@@ -62,7 +62,7 @@ def test_a_log_that_ends_too_early(flags, whole, tmp_path, run, end):
     kept = before[:before.rindex("\n") + 1]
     assert log.read_text().startswith(kept + "# Resumed at step 8 from ")
     here = [line for line in kept.splitlines() if not line.startswith("#")]
-    assert row_lines(log) == here + row_lines(whole[0] / "r_c_s_log.txt")[8:]
+    assert row_lines(log) == here + row_lines(whole / "r_c_s_log.txt")[8:]
     assert log.read_text().count("\n# Step  ") == 2 - (end in (r"\n# Step", r"Keras"))
 
 
@@ -144,11 +144,11 @@ def test_a_note_below_the_log_stays(flags, tmp_path, run):
 
 
 @pytest.mark.parametrize("changed", [[], ["--style_weight", 0.02], ["--adam_learning_rate", 0.02], ["--ckpt_keep_max", 9]])
-def test_a_resume_with_other_flags_estimates_anew(flags, whole, tmp_path, run, changed):
+def test_a_resume_with_other_flags_estimates_anew(flags, watched, tmp_path, run, changed):
     """At its first step; with nothing changed the last estimate is carried on."""
-    log = shutil.copytree(whole[0], tmp_path / "out") / "r_c_s_log.txt"
+    log = shutil.copytree(watched[0], tmp_path / "out") / "r_c_s_log.txt"
     without(log.parent / "checkpoints/r_c_s", 8, 12)
-    assert run(*flags(*CADENCE, "--nsteps", 5, "--resume", *changed))[0] == 0
+    assert run(*flags(*WATCHED, "--nsteps", 5, "--resume", *changed))[0] == 0
     L, lambda_max = rows(log)[:, 9:].T
     anew = bool(changed) and "--ckpt_keep_max" not in changed
     assert L[2] == L[3] and (L[3] != L[4]) == anew
@@ -161,7 +161,7 @@ def test_a_resume_with_other_flags_estimates_anew(flags, whole, tmp_path, run, c
 @pytest.fixture(scope="module")
 def ours(whole, tmp_path_factory):
     """The checkpoints of steps 4 and 8."""
-    folder = shutil.copytree(whole[0] / "checkpoints/r_c_s", tmp_path_factory.mktemp("ours") / "checkpoints/r_c_s")
+    folder = shutil.copytree(whole / "checkpoints/r_c_s", tmp_path_factory.mktemp("ours") / "checkpoints/r_c_s")
     without(folder, 0, 12)
     return folder
 
@@ -234,7 +234,7 @@ def everything(folder: Path) -> list:
 @pytest.mark.parametrize("end", [KeyboardInterrupt, OSError])
 def test_an_end_in_the_middle_of_the_move(flags, whole, tmp_path, run, nst, monkeypatch, nth, end):
     """Killed, or not allowed to: each file is in one of two places, and the next start moves the rest."""
-    folder = shutil.copytree(whole[0], tmp_path / "out")
+    folder = shutil.copytree(whole, tmp_path / "out")
     before, moves = everything(folder), []
 
     def move(old, new):
@@ -255,7 +255,7 @@ def test_an_end_in_the_middle_of_the_move(flags, whole, tmp_path, run, nst, monk
 
 
 def test_a_move_that_is_refused(flags, whole, tmp_path, run, nst, monkeypatch):
-    folder = shutil.copytree(whole[0], tmp_path / "out")
+    folder = shutil.copytree(whole, tmp_path / "out")
     before = contents(folder)
 
     def refuse(path, *_, **__):
@@ -468,7 +468,7 @@ def test_only_whole_checkpoints_are_taken(flags, tmp_path, run, nst):
 
 def test_another_version_is_told(flags, whole, tmp_path, run, nst, monkeypatch):
     """One line for each; the log has them, too."""
-    shutil.copytree(whole[0], tmp_path / "out")
+    shutil.copytree(whole, tmp_path / "out")
     without(tmp_path / "out" / "checkpoints/r_c_s", 12)
     (tmp_path / "other.py").write_text("another script")
     monkeypatch.setattr(nst, "__file__", str(tmp_path / "other.py"))

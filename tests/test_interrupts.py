@@ -38,9 +38,10 @@ def started(words, rows_wanted=5, **options) -> subprocess.Popen:
     raise AssertionError(process.communicate())
 
 
-@pytest.mark.parametrize("signum, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, signum, status):
-    optim = ["--optim", "--optim_every", 3, "--optim_max_iters", 3]
+@pytest.mark.parametrize("signum, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, run, signum, status):
+    """SIGHUP, too: see test_a_terminal_that_closes."""
+    optim = ["--optim", "--optim_every", 3, "--optim_max_iters", 3] * (signum == signal.SIGINT)
     process = started(flags(*ENDLESS, *optim))
     process.send_signal(signum)
     _, err = process.communicate(timeout=60)
@@ -55,14 +56,13 @@ def test_a_signal_ends_the_run_in_good_order(flags, tmp_path, signum, status):
     assert f"# Interrupted after step {t} ({signum.name})" in (folder / "r_c_s_log.txt").read_text()
     assert not list(folder.glob(".*")) and (folder / "r_c_s_final.png").is_file()
 
-    if signum != signal.SIGINT:  # what follows is the same for all
+    if signum != signal.SIGINT:  # what follows is the same for both
         return
     words[words.index("100000")] = str(t + 2)  # the very command, to an end
     result = subprocess.run(words, capture_output=True, text=True)
     assert result.returncode == 0 and f"Resuming at step {t} " in result.stdout and result.stderr == ""
-    whole = command(*flags("--nsteps", t + 2, "--save_every", 0, "--ckpt_write_every", 7, *optim,
-                           output=tmp_path / "whole" / "r.png"))
-    assert whole.returncode == 0
+    whole = flags("--nsteps", t + 2, "--save_every", 0, "--ckpt_write_every", 7, *optim, output=tmp_path / "whole" / "r.png")
+    assert run(*whole)[0] == 0
     assert_same_run(folder, tmp_path / "whole")
 
 
@@ -107,16 +107,17 @@ def test_how_to_go_on_from_a_resumed_run(flags, tmp_path, nst, run, capfd, monke
     assert err.endswith(f"{advice}\n") and err.count("--resume ") + err.count("--resume\n") == 1
 
 
-def test_how_to_plot_is_said_where_the_script_of_gnuplot_is(flags, tmp_path):
-    """Both lines are for a shell: the plot's draws the log."""
-    script = shutil.copy(SCRIPT, tmp_path / "alone.py")
+def test_how_to_plot_is_said_where_the_script_of_gnuplot_is(flags, tmp_path, run, nst, monkeypatch):
+    """The line is for a shell: it draws the log."""
+    monkeypatch.setattr(nst, "__file__", shutil.copy(SCRIPT, tmp_path / "alone.py"))
+    monkeypatch.chdir(tmp_path)
     words = flags("--nsteps", 1, "--save_every", 0, output=tmp_path / "my out" / "r.png")
     for there in False, True:
         if there:
             shutil.copy(SCRIPT.with_name("gnuplot.plt"), tmp_path)
-        result = subprocess.run([sys.executable, script, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
-        found = re.findall("^Plot the log with: (.*)$", result.stdout, re.MULTILINE)
-        assert len(found) == there
+        status, out, _ = run(*words)
+        found = re.findall("^Plot the log with: (.*)$", out, re.MULTILINE)
+        assert status == 0 and len(found) == there
     gnuplot = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run(found[0], shell=True, cwd=tmp_path, check=True, env=gnuplot)
     assert (tmp_path / "my out" / "r_c_s_log.png").stat().st_size > 1000
@@ -211,21 +212,19 @@ def test_a_terminal_that_closes(flags, tmp_path):
     assert (tmp_path / "out" / "checkpoints/r_c_s" / f"ckpt-{t}.index").is_file() and (tmp_path / "out" / "r_c_s_final.png").is_file()
 
 
-def test_a_second_run_into_the_same_output(flags, tmp_path):
+def test_a_second_run_into_the_same_output(flags, tmp_path, run):
     first = started(flags(*ENDLESS), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     try:
         first.send_signal(signal.SIGHUP)  # which nohup has had ignored
-        second = command(*flags("--nsteps", 2))
-        assert second.returncode == 2 and second.stderr.count("\n") == 1
-        assert "another run is writing to" in second.stderr
+        status, _, err = run(*flags("--nsteps", 2))
+        assert status == 2 and err.count("\n") == 1 and "another run is writing to" in err
         done = len(row_lines(tmp_path / "out" / "r_c_s_log.txt"))
         time.sleep(1)
         assert first.poll() is None and len(row_lines(tmp_path / "out" / "r_c_s_log.txt")) > done
     finally:
         first.kill()
         first.communicate()
-    third = command(*flags("--nsteps", 2))  # a dead run leaves no lock behind
-    assert third.returncode == 0, third.stderr
+    assert run(*flags("--nsteps", 2))[::2] == (0, "")  # a dead run leaves no lock behind
     assert not list((tmp_path / "out").glob(".*"))
 
 
@@ -240,10 +239,10 @@ def limited(limit, size):
     return lambda: resource.setrlimit(limit, (size, size))
 
 
-def test_writing_fails_in_mid_run(flags, tmp_path):
+def test_writing_fails_in_mid_run(flags, tmp_path, run):
     """A limit on the size of files stands in for a full disk: checkpoints of a larger image do not fit."""
     small = flags("--nsteps", 2, "--ckpt_write_every", 1)
-    assert command(*small).returncode == 0
+    assert run(*small)[0] == 0
     folder = tmp_path / "out"
     size = max(path.stat().st_size for path in (folder / "checkpoints/r_c_s").iterdir())
     before = row_lines(folder / "r_c_s_log.txt")
@@ -252,14 +251,14 @@ def test_writing_fails_in_mid_run(flags, tmp_path):
     said = r"neural_style_transfer.py: error: cannot write the checkpoint '.*ckpt-3': File too large\n"
     assert re.fullmatch(said, result.stderr), result.stderr
     assert row_lines(folder / "r_c_s_log.txt")[:2] == before
-    result = command(*small, "--nsteps", "4", "--resume")
-    assert result.returncode == 0 and "Resuming at step 2 " in result.stdout
+    status, out, _ = run(*small, "--nsteps", "4", "--resume")
+    assert status == 0 and "Resuming at step 2 " in out
     assert not list((folder / "checkpoints/r_c_s").glob("*temp*")), "what was half written has been written over"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"), reason="only root mounts")
 @pytest.mark.parametrize("size, what", [("300k", "checkpoint"), ("40k", "(picture|log|png)")])
-def test_a_full_disk(flags, tmp_path, size, what):
+def test_a_full_disk(flags, tmp_path, run, size, what):
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True).returncode:
@@ -273,8 +272,8 @@ def test_a_full_disk(flags, tmp_path, size, what):
         assert not list(disk.rglob("*.tmp"))
         if size == "300k":
             subprocess.run(["mount", "-o", "remount,size=9m", disk], check=True)
-            result = command(*flags("--nsteps", 6, "--ckpt_write_every", 1, "--resume", output=disk / "out" / "r.png"))
-            assert result.returncode == 0 and re.search(r"Resuming at step \d from .*ckpt-\d\.", result.stdout), result
+            status, out, err = run(*flags("--nsteps", 6, "--ckpt_write_every", 1, "--resume", output=disk / "out" / "r.png"))
+            assert status == 0 and re.search(r"Resuming at step \d from .*ckpt-\d\.", out), err
     finally:
         subprocess.run(["umount", disk], check=True)
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import CADENCE, COLUMN_LINE, OPTIM_COLUMNS, ROOT, assert_same_run, contents, names, picture, row_lines, rows, without
+from conftest import CADENCE, COLUMN_LINE, OPTIM_COLUMNS, ROOT, WATCHED, assert_same_run, contents, names, picture, row_lines, rows, without
 
-def test_files_and_terminal(whole):
-    out, result = whole
+def test_files_and_terminal(watched):
+    out, result = watched
     checkpoints = [f"checkpoints/r_c_s/ckpt-{t}.{part}" for t in (0, 4, 8, 12) for part in ("data-00000-of-00001", "index")]
     snapshots = [f"r_c_s_{what}.png" for what in ("000000", "000004", "000008", "000012", "final", "style")]
     assert names(out) == sorted(["checkpoints/r_c_s/checkpoint", "r_c_s_log.txt", *checkpoints, *snapshots])
@@ -24,8 +24,8 @@ def test_files_and_terminal(whole):
         assert name in result.stdout
 
 
-def test_pictures(whole, inputs, nst):
-    out, _ = whole
+def test_pictures(watched, inputs, nst):
+    out, _ = watched
     content = Image.open(inputs / "c.png")
     initial = np.asarray(Image.open(out / "r_c_s_000000.png"))
     assert np.array_equal(initial, np.asarray(content.resize((64, 51), Image.Resampling.LANCZOS)))
@@ -38,8 +38,8 @@ def test_pictures(whole, inputs, nst):
     assert moved.max() <= 12 * 0.01 * 255 * 1.5, "and by no more than Adam's steps"
 
 
-def test_log(whole, inputs, nst):
-    out, _ = whole
+def test_log(watched, inputs, nst):
+    out, _ = watched
     lines = (out / "r_c_s_log.txt").read_text().splitlines()
     assert lines.index(COLUMN_LINE + OPTIM_COLUMNS) > 20
     number = r"-?\d\.\d{8}e[+-]\d\d"
@@ -63,30 +63,30 @@ def test_log(whole, inputs, nst):
     assert re.fullmatch(r"# Finished, \S+: \d+\.\d s", lines[-1])
 
 
-def test_the_command_in_the_header_gives_the_same_bytes(whole, tmp_path):
-    out, _ = whole
+def test_the_command_in_the_header_gives_the_same_bytes(watched, tmp_path):
+    out, _ = watched
     line = re.search(r"^# Command: (.*)$", (out / "r_c_s_log.txt").read_text(), re.MULTILINE).group(1)
     line = line.replace(str(out), str(tmp_path))
     subprocess.run(["bash", "-c", line], check=True, cwd="/", capture_output=True)
     assert_same_run(tmp_path, out)
 
 
-def test_resume_is_exact_also_after_a_move(flags, whole, tmp_path, run):
-    assert run(*flags(*CADENCE, "--nsteps", 8))[0] == 0
+def test_resume_is_exact_also_after_a_move(flags, watched, tmp_path, run):
+    assert run(*flags(*WATCHED, "--nsteps", 8))[0] == 0
     moved = shutil.move(tmp_path / "out", tmp_path / "elsewhere")
     output = moved / "r.png"
-    status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))
+    status, out, err = run(*flags(*WATCHED, "--nsteps", 12, "--resume", output=output))
     assert status == 0 and err == "" and "Resuming at step 8" in out
-    assert_same_run(moved, whole[0])
+    assert_same_run(moved, watched[0])
     text = (moved / "r_c_s_log.txt").read_text()
     assert "# Resumed at step 8 from " in text and text.count(COLUMN_LINE) == 2
-    assert names(moved) == names(whole[0])
+    assert names(moved) == names(watched[0])
 
     before = contents(moved)
-    status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))
+    status, out, err = run(*flags(*WATCHED, "--nsteps", 12, "--resume", output=output))
     assert status == 0 and "Nothing left to do" in out and contents(moved) == before
     (moved / "r_c_s_final.png").write_bytes((moved / "r_c_s_000004.png").read_bytes())  # as after a kill past --nsteps
-    assert run(*flags(*CADENCE, "--nsteps", 12, "--resume", output=output))[0] == 0 and contents(moved) == before
+    assert run(*flags(*WATCHED, "--nsteps", 12, "--resume", output=output))[0] == 0 and contents(moved) == before
 
 
 def test_a_branch_from_an_older_checkpoint(flags, tmp_path, run):
@@ -115,7 +115,7 @@ def test_a_resume_does_not_write_the_first_pictures_again(flags, tmp_path, run):
 
 def test_a_branch_with_nothing_left_to_do(flags, whole, tmp_path, run):
     """It would be the other run's picture, under this one's name."""
-    shutil.copytree(whole[0], tmp_path / "out")
+    shutil.copytree(whole, tmp_path / "out")
     before = contents(tmp_path / "out")
     assert run(*flags("--nsteps", 1, "--tv_weight", 3e5, output=tmp_path / "from" / "r.png"))[0] == 0
     words = flags("--nsteps", 1, "--tv_weight", 3e5, "--ckpt_in", tmp_path / "from" / "checkpoints/r_c_s")
@@ -126,7 +126,7 @@ def test_a_branch_with_nothing_left_to_do(flags, whole, tmp_path, run):
 @pytest.mark.parametrize("listed", [b"", b"\xff garbage", b'model_checkpoint_path: "ckpt-99"'])
 def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run, listed):
     """And what a kill has left half written is written over; TensorFlow's own list is not needed to go on."""
-    log = shutil.copytree(whole[0], tmp_path / "out") / "r_c_s_log.txt"
+    log = shutil.copytree(whole, tmp_path / "out") / "r_c_s_log.txt"
     without(tmp_path / "out" / "checkpoints/r_c_s", 12)
     for name in "r_c_s_000012.png", "r_c_s_final.png":
         (tmp_path / "out" / name).unlink()
@@ -135,47 +135,47 @@ def test_rows_past_the_checkpoint_are_dropped(flags, whole, tmp_path, run, liste
     (tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-12_temp").mkdir()
     (tmp_path / "out" / "checkpoints/r_c_s" / "checkpoint").write_bytes(listed)
     assert run(*flags(*CADENCE, "--nsteps", 12, "--resume"))[::2] == (0, "")
-    assert_same_run(tmp_path / "out", whole[0])
-    assert names(tmp_path / "out") == names(whole[0])
+    assert_same_run(tmp_path / "out", whole)
+    assert names(tmp_path / "out") == names(whole)
 
 
 @pytest.mark.parametrize("t", [4, 12])
 def test_resume_from_a_checkpoint_of_its_own_begins_anew(flags, whole, tmp_path, run, t):
     """Also from the newest one: a new log, and all that was there is kept."""
-    folder = shutil.copytree(whole[0], tmp_path / "out")
+    folder = shutil.copytree(whole, tmp_path / "out")
     path = folder / "checkpoints/r_c_s" / f"ckpt-{t}.index"
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12 if t < 12 else 13, "--resume", "--resume_from", path))
     assert (status, err) == (0, "") and f"Resuming at step {t}" in out and "Moved the earlier run" in out
     [earlier] = folder.glob("earlier-*")
-    assert contents(earlier) == contents(whole[0])
+    assert contents(earlier) == contents(whole)
     assert [int(row[0]) for row in rows(folder / "r_c_s_log.txt")] == (list(range(5, 13)) if t < 12 else [13])
     if t < 12:
-        assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole[0] / "r_c_s_log.txt")[4:]
-        assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
+        assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole / "r_c_s_log.txt")[4:]
+        assert (folder / "r_c_s_final.png").read_bytes() == (whole / "r_c_s_final.png").read_bytes()
 
 
 def test_ckpt_in_continues_in_another_output(flags, whole, tmp_path, run):
-    shutil.copytree(whole[0] / "checkpoints/r_c_s", tmp_path / "from")
+    shutil.copytree(whole / "checkpoints/r_c_s", tmp_path / "from")
     without(tmp_path / "from", 12)
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--ckpt_in", tmp_path / "from"))
     assert status == 0 and err == "" and "Resuming at step 8" in out
     folder = tmp_path / "out"
-    assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole[0] / "r_c_s_log.txt")[8:]
-    assert (folder / "r_c_s_final.png").read_bytes() == (whole[0] / "r_c_s_final.png").read_bytes()
+    assert row_lines(folder / "r_c_s_log.txt") == row_lines(whole / "r_c_s_log.txt")[8:]
+    assert (folder / "r_c_s_final.png").read_bytes() == (whole / "r_c_s_final.png").read_bytes()
     assert "checkpoints/r_c_s/ckpt-8.index" in names(folder), "so that --resume finds it from the first moment"
-    kept = {name for name in names(whole[0] / "checkpoints/r_c_s") if not name.startswith("ckpt-12.")}
+    kept = {name for name in names(whole / "checkpoints/r_c_s") if not name.startswith("ckpt-12.")}
     assert names(tmp_path / "from") == sorted(kept)
 
 
-def test_optim_may_be_turned_off_and_on(flags, whole, tmp_path, run, nst):
-    plain = [word for word in CADENCE if word != "--optim"]
+def test_optim_may_be_turned_off_and_on(flags, watched, tmp_path, run, nst):
+    plain = [word for word in WATCHED if word != "--optim"]
     for nsteps, optim in ((4, []), (8, ["--optim"]), (12, [])):
         assert run(*flags(*plain, "--nsteps", nsteps, "--resume", *optim))[0] == 0
     lines = [line.split() for line in row_lines(tmp_path / "out" / "r_c_s_log.txt")]
     assert [len(line) for line in lines] == [8] * 4 + [11] * 4 + [8] * 4
-    reference = [line.split()[:8] for line in row_lines(whole[0] / "r_c_s_log.txt")]
+    reference = [line.split()[:8] for line in row_lines(watched[0] / "r_c_s_log.txt")]
     assert [line[:8] for line in lines] == reference, "watching does not disturb"
-    L = rows(whole[0] / "r_c_s_log.txt")[5:8, 9]  # row 5 has an estimate of its own, as the first with --optim
+    L = rows(watched[0] / "r_c_s_log.txt")[5:8, 9]  # row 5 has an estimate of its own, as the first with --optim
     np.testing.assert_allclose([float(line[9]) for line in lines[5:8]], L, rtol=0.5)
     assert (tmp_path / "out" / "r_c_s_log.txt").read_text().count(COLUMN_LINE) == 3
     variables = [nst.tf.train.list_variables(str(tmp_path / "out" / "checkpoints/r_c_s" / f"ckpt-{t}")) for t in (4, 8)]
@@ -307,7 +307,7 @@ def test_the_flags_win_over_the_checkpoint(flags, tmp_path, run):
 
 
 def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
-    shutil.copytree(whole[0], tmp_path / "out")
+    shutil.copytree(whole, tmp_path / "out")
     checkpoints = tmp_path / "out" / "checkpoints/r_c_s"
     data = checkpoints / "ckpt-12.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-1000])
@@ -316,7 +316,7 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
     status, out, err = run(*flags(*CADENCE, "--nsteps", 12, "--resume"))
     assert status == 0 and "Resuming at step 4" in out
     assert [re.search(r"warning: passed over.*ckpt-(\d+)'", line).group(1) for line in err.splitlines()] == ["12", "8"]
-    assert_same_run(tmp_path / "out", whole[0])
+    assert_same_run(tmp_path / "out", whole)
 
     for index in checkpoints.glob("*.index"):
         index.write_bytes(index.read_bytes()[:20])
@@ -333,12 +333,13 @@ def test_bfloat16_resumes_exactly_and_is_another_run(flags, tmp_path, run):
     output = tmp_path / "whole" / "r.png"
     assert run(*flags("--precision", "bfloat16", "--nsteps", 4, *optim, output=output))[0] == 0
     for nsteps in (2, 4):
-        assert run(*flags("--precision", "bfloat16", "--nsteps", nsteps, *optim, "--resume"))[0] == 0
-    assert_same_run(tmp_path / "out", tmp_path / "whole")
-    assert rows(tmp_path / "out" / "r_c_s_log.txt")[0, 1] == 0
+        assert run(*flags("--precision", "bfloat16", "--nsteps", nsteps, "--resume"))[0] == 0
+    watched, resumed = (row_lines(folder / "r_c_s_log.txt") for folder in (tmp_path / "whole", tmp_path / "out"))
+    assert [line.split()[:8] for line in watched] == [line.split() for line in resumed] and resumed[0].split()[1] == "0.00000000e+00"
+    assert (tmp_path / "out" / "r_c_s_final.png").read_bytes() == (tmp_path / "whole" / "r_c_s_final.png").read_bytes()
     exact = tmp_path / "exact" / "r.png"
     assert run(*flags("--nsteps", 1, *optim, output=exact))[0] == 0
-    L = [rows(folder / "r_c_s_log.txt")[0, 9] for folder in (tmp_path / "out", exact.parent)]
+    L = [rows(folder / "r_c_s_log.txt")[0, 9] for folder in (tmp_path / "whole", exact.parent)]
     assert L[0] == pytest.approx(L[1], rel=1e-3), "at the same image, and second derivatives are always in float32"
     status, _, err = run(*flags("--nsteps", 6, "--resume"))
     assert status == 2 and "precision: bfloat16 in the checkpoint, float32 now" in err
