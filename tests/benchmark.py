@@ -454,20 +454,18 @@ def float64_objective(x_c: np.ndarray, x_s: np.ndarray):
     return objective
 
 
-def kinks(size: int, steps: int) -> None:
+def kinks(size: int, steps: int, learning_rate: float) -> None:
     """Differences of the gradient over a step, against H: along Adam's own update and the top eigenvector; clipping."""
     nst.start_tensorflow()
-    tf, args = nst.tf, settings()
+    tf, args = nst.tf, settings("--adam_learning_rate", str(learning_rate))
     x_c, x_s = pictures(size)
     state = nst.State(x_c, args)
     step = nst.make_step(nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args),
                          state.x, state.optimizer)
-    pinned = []
     for _ in range(steps):
-        before = state.x.numpy().astype(np.float64)
+        x = state.x.numpy().astype(np.float64)
         step()
-        pinned.append(np.mean((state.x.numpy() == 0) | (state.x.numpy() == 1)))
-    x, d = before, state.x.numpy() - before
+    d, free = state.x.numpy() - x, ((x > 0) & (x < 1)).ravel()
     objective = float64_objective(x_c, x_s)
     gradient = tf.function(lambda x: nst.gradient(objective(x), x), autograph=False)
     product = tf.function(lambda x, v: nst.gradient(nst.gradient(objective(x), x), x, v), autograph=False)
@@ -476,14 +474,13 @@ def kinks(size: int, steps: int) -> None:
     top = nst.side_by_side(lambda v: [H(v)], nst.eigenpair(start, 1e-4, 200, np.abs))[0]
     v = top.vector.reshape(x.shape) * np.linalg.norm(d)
     norm, g = np.linalg.norm, gradient(tf.constant(x)).numpy()
-    print(f"{machine()}; {size} pixels, step {steps}, float64: L = {abs(top.value):.3g}; "
-          f"{pinned[-1]:.1%} of the entries at 0 or 1\n\n| s | along the update d | along the top eigenvector |\n|---|---|---|")
+    print(f"{machine()}; {size} pixels, rate {learning_rate}, x before step {steps}, float64: L = {abs(top.value):.3g}; "
+          f"{1 - free.mean():.1%} of the entries at 0 or 1\n\n| s | along the update d | along the top eigenvector |\n|---|---|---|")
     print(f"| H | {norm(H(d.ravel())) / norm(d):.3g} | {abs(top.value):.3g} |")
     for s in (1, 0.1, 0.01, 1e-3, 1e-4, 1e-5):
         quotients = [norm(gradient(tf.constant(x + s * u)).numpy() - g) / norm(s * u) for u in (d, v)]
         print(f"| {s:g} | {quotients[0]:.3g} | {quotients[1]:.3g} |", flush=True)
     alpha_eff = nst.effective_learning_rate(state.optimizer).numpy().astype(np.float64).ravel()
-    free = ((x > 0) & (x < 1)).ravel()
     roots = np.sqrt(alpha_eff), np.sqrt(alpha_eff) * free
     values = [pair.value for pair in nst.side_by_side(
         lambda *vectors: [root * H(root * v) for root, v in zip(roots, vectors)],
@@ -567,7 +564,7 @@ def main() -> None:
     elif args.memory:
         memory(args.sizes or [256, 512, 768])
     elif args.kinks:
-        kinks(size, args.nsteps or 20)
+        kinks(size, args.nsteps or 20, args.rates[0])
     elif args.rate:
         rate(args.rate, size, args.nsteps or 1000, args.rates)
     elif args.quality:
