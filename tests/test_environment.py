@@ -99,6 +99,12 @@ def test_what_the_last_bits_hang_on_is_in_the_header(plain):
     assert line.endswith(f"TF_ENABLE_ONEDNN_OPTS: {os.environ.get('TF_ENABLE_ONEDNN_OPTS', '1')}")
 
 
+def test_a_gpu_is_named_by_its_model(nst, monkeypatch):
+    monkeypatch.setattr(nst.tf.config, "list_physical_devices", lambda kind: ["a GPU", "another"])
+    monkeypatch.setattr(nst.tf.config.experimental, "get_device_details", lambda gpu: {"device_name": "RTX"} if gpu == "a GPU" else {})
+    assert nst.device().startswith("RTX, GPU, CPU ")
+
+
 @pytest.mark.parametrize("broken", ["[y]", "nix"])
 def test_a_temporary_folder_that_cannot_be_used_is_no_damage_of_a_checkpoint(flags, tmp_path, run, monkeypatch, broken):
     """Its name is a pattern to TensorFlow, or there is none at all."""

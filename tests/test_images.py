@@ -564,13 +564,14 @@ PAIRS = {"grey on grey": (GREY, GREY.rotate(90)), "flat": (Image.new("RGB", (20,
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_run_with(run, tmp_path, pair):
     """What people try, at 50 pixels: every number is one, and the picture is there."""
+    optim = ["--optim", "--optim_max_iters", 5] * pair.startswith("flat")
     for name, image in zip("cs", PAIRS[pair]):
         image.save(tmp_path / f"{name}.tif")
     status, _, err = run("--content", tmp_path / "c.tif", "--style", tmp_path / "s.tif", "--output", tmp_path / "r", "--weights",
-                         "vgg16", "--image_size", 50, "--nsteps", 3, "--optim", "--optim_max_iters", 5, "--save_every", 0)
+                         "vgg16", "--image_size", 50, "--nsteps", 3, "--save_every", 0, *optim)
     assert (status, err) == (0, "")
     table = rows(tmp_path / "r_c_s_log.txt")
-    assert table.shape == (3, 11) and np.isfinite(table).all() and (table[:, 1:5] >= 0).all()
+    assert table.shape == (3, 11 if optim else 8) and np.isfinite(table).all() and (table[:, 1:5] >= 0).all()
     final = Image.open(tmp_path / "r_c_s_final.png")
     assert final.mode == "RGB" and max(final.size) == 50
 

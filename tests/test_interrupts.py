@@ -275,7 +275,7 @@ def test_a_full_disk(flags, tmp_path, run, size, what):
             status, out, err = run(*flags("--nsteps", 6, "--ckpt_write_every", 1, "--resume", output=disk / "out" / "r.png"))
             assert status == 0 and re.search(r"Resuming at step \d from .*ckpt-\d\.", out), err
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_loss_that_is_not_finite(flags, tmp_path):
