@@ -3,6 +3,7 @@
 
     python output_files/sheets.py pairs      pairs.jpg: contents c1 to c5 by styles s1 to s5
     python output_files/sheets.py stages     stages.jpg: one run at six of its steps
+    python output_files/sheets.py flags      flags.jpg: one flag a row, three values each
     python output_files/sheets.py symptoms   symptoms.jpg: what helps, before and after
     python output_files/sheets.py inputs     what the symptoms are made of, in symptoms/
 
@@ -19,6 +20,7 @@ GAP = 6  # pixels between pictures
 LABEL = 26  # pixels: height of a label
 FONT = ImageFont.load_default(17)
 STYLES = {"s1": "swirls", "s2": "stained glass", "s3": "waves", "s4": "dots", "s5": "cut paper"}
+FLAGS = {"content_weight": ("100", "10000", "1000000"), "style_weight": ("0.0001", "0.01", "1"), "tv_weight": ("12", "1200", "120000")}
 
 
 def picture(file: str, side: int) -> Image.Image:
@@ -67,6 +69,14 @@ def stages() -> Image.Image:
                   " ": {f"{t} steps": run.format(t) for t in (100, 300, 1000)}}, 320)
 
 
+def flags() -> Image.Image:
+    rows = {}
+    for flag, (low, middle, high) in FLAGS.items():
+        runs = {low: f"flags/{flag}_{low}", middle: "pairs/c1_s1", high: f"flags/{flag}_{high}"}
+        rows[f"--{flag}"] = {value: f"{run}/result_c1_s1_final.png" for value, run in runs.items()}
+    return table(rows, 256)
+
+
 def symptoms() -> Image.Image:
     cells = {"1: other colours": "pairs/c4_s3/result_c4_s3", "--match_colors": "symptoms/matched/result_c4_s3",
              "2: photographic": "pairs/c2_s4/result_c2_s4", "a tenth of alpha": "symptoms/less_alpha/result_c2_s4",
@@ -74,8 +84,8 @@ def symptoms() -> Image.Image:
              "4: too smooth": "c1_s1/run0/result_c1_s1", "a tenth of tau": "large/c1_s1/result_c1_s1",
              "5: grey style": "symptoms/grey_before/result_c1_grey", "ten times beta": "symptoms/grey_more_beta/result_c1_grey",
              "6: broken shape": "pairs/c5_s2/result_c5_s2", "ten times alpha": "symptoms/more_alpha/result_c5_s2",
-             "7: a quarter of the style": "symptoms/larger_strokes/result_c1_quarter",
-             "four of the style": "symptoms/smaller_strokes/result_c1_four"}
+             "7: larger: a quarter of it": "symptoms/larger_strokes/result_c1_quarter",
+             "7: smaller: four of it": "symptoms/smaller_strokes/result_c1_four"}
     files = [(label, f"{run}_final.png") for label, run in cells.items()]
     return table({" " * i: dict(files[i:i + 4]) for i in range(0, len(files), 4)}, 256)
 
@@ -94,7 +104,7 @@ def inputs() -> None:
         image.save(HERE / "symptoms" / f"{name}.png")
 
 
-SHEETS = {"pairs": pairs, "stages": stages, "symptoms": symptoms}
+SHEETS = {"pairs": pairs, "stages": stages, "flags": flags, "symptoms": symptoms}
 
 if __name__ == "__main__":
     match sys.argv[1:]:

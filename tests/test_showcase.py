@@ -12,11 +12,12 @@ from PIL import Image
 from conftest import ROOT, rows
 
 OUTPUT = ROOT / "output_files"
-PAIRS = ["c1_s1", "c2_s4", "c4_s3", "c5_s2"]  # of which the symptoms are
+PAIRS = [f"c{i}_s{j}" for i in range(1, 6) for j in range(1, 6)]
 DEFAULTS = {"image_size": 512, "match_colors": False, "precision": "float32",
             "content_weight": 10000.0, "style_weight": 0.01, "tv_weight": 300.0, "loss_reduction": "mean", "tv_form": "isotropic",
             "adam_learning_rate": 0.01, "adam_beta_1": 0.9}
 SMALL = {"image_size": 256, "adam_learning_rate": 0.04, "tv_weight": 1200.0}
+FLAGS = {"content_weight": (100, 1000000), "style_weight": (0.0001, 1), "tv_weight": (12, 120000)}
 SYMPTOMS = (("less_alpha", "c2_s4", {"content_weight": 1000.0}), ("more_alpha", "c5_s2", {"content_weight": 100000.0}),
             ("grey_before", "c1_grey", {}), ("grey_more_beta", "c1_grey", {"style_weight": 0.1}), ("speckled", "c1_s1", {"tv_weight": 300.0}),
             ("larger_strokes", "c1_quarter", {}), ("smaller_strokes", "c1_four", {}), ("matched", "c4_s3", {"match_colors": True}))
@@ -25,6 +26,8 @@ RUNS = {"c1_s1/run0": ("result_c1_s1", 1000, {}),
         **{f"large/{pair}": (f"result_{pair}", 300, {"adam_learning_rate": 0.04, "tv_weight": 30.0})
            for pair in ("c1_s1", "c4_s2", "c5_s1")},
         **{f"pairs/{pair}": (f"result_{pair}", 150, SMALL) for pair in PAIRS},
+        **{f"flags/{flag}_{value}": ("result_c1_s1", 150, {**SMALL, flag: float(value)})
+           for flag, values in FLAGS.items() for value in values},
         **{f"symptoms/{name}": (f"result_{pair}", 150, {**SMALL, **changed}) for name, pair, changed in SYMPTOMS},
         **{f"rates/{rate}": ("result_c1_s1", 150, {"image_size": 256, "adam_learning_rate": rate}) for rate in (0.01, 0.1)}}
 
@@ -39,7 +42,7 @@ def headings(readme):
 def test_every_picture_file_and_heading_that_is_linked_is_there(name):
     readme = ROOT / name
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme.read_text())
-    assert len(pictures) >= {"README.md": 7, "output_files/README.md": 2, "tests/README.md": 0}[name]
+    assert len(pictures) >= {"README.md": 7, "output_files/README.md": 3, "tests/README.md": 0}[name]
     for picture in pictures:
         with Image.open(readme.parent / picture) as image:
             image.load()
