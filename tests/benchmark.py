@@ -246,8 +246,9 @@ class Worker:
         return memory
 
 
-def table_of_steps(sizes: list, rounds: int) -> None:
-    names = [name for name in CONTENDERS if name != "torch" or importlib.util.find_spec("torch")]
+def table_of_steps(sizes: list, rounds: int, without: list) -> None:
+    absent = [*without, *["torch"] * (importlib.util.find_spec("torch") is None)]
+    names = [name for name in CONTENDERS if name not in absent]
     print(f"{machine()}; medians of {rounds} rounds.\n")
     print("| pixels | contender | s | relative to ours | GFLOP/s | of the limit of direct convolutions | peak memory, GiB |\n|---|---|---|---|---|---|---|")
     per_pixel = {}
@@ -265,7 +266,7 @@ def table_of_steps(sizes: list, rounds: int) -> None:
         x_c, _ = pictures(size)
         flops = flops_of_step(*x_c.shape[1:3])
         limit = {dtype: 2 * MATRIX**3 / min(workers[name].seconds) for dtype, name in
-                 (("float32", "matmul"), ("bfloat16", "matmul_bfloat16"))}
+                 (("float32", "matmul"), ("bfloat16", "matmul_bfloat16")) if name in workers}
         per_pixel[size] = seconds["ours"] / (x_c.shape[1] * x_c.shape[2])
         for name in workers:
             row = [size, CONTENDERS[name], f"{seconds[name]:.3f}", f"{seconds[name] / seconds['ours']:.2f}", "", "", f"{memory[name]:.2f}"]
@@ -539,6 +540,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", help="in pixels")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--without", nargs="+", default=[], choices=CONTENDERS, help="such as bfloat16 where it is emulated")
     parser.add_argument("--overhead", action="store_true")
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--memory", action="store_true")
@@ -570,7 +572,7 @@ def main() -> None:
     elif args.quality:
         quality(args.sizes[0] if args.sizes else 192, args.nsteps or 300)
     else:
-        table_of_steps(args.sizes or [256, 512, 1024], args.rounds)
+        table_of_steps(args.sizes or [256, 512, 1024], args.rounds, args.without)
 
 
 if __name__ == "__main__":
