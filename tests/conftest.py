@@ -81,16 +81,21 @@ def phi(nst, vgg_features):
     return vgg_features(nst.find_weights("vgg16"))
 
 
-@pytest.fixture
-def run(nst, vgg_features, capfd, monkeypatch):
-    """Run the command line in this process; returns (status, stdout, stderr)."""
-    def run(*words):
-        with monkeypatch.context() as patch:
+@pytest.fixture(scope="session")
+def main(nst, vgg_features):
+    """Run the command line in this process; returns its status."""
+    def main(*words):
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(nst, "vgg_features", vgg_features)
-            status = nst.main([str(word) for word in words])
-        return status, *capfd.readouterr()
+            return nst.main([str(word) for word in words])
 
-    return run
+    return main
+
+
+@pytest.fixture
+def run(main, capfd):
+    """The same, but returns (status, stdout, stderr)."""
+    return lambda *words: (main(*words), *capfd.readouterr())
 
 
 COLUMN_LINE = ("# Step  Content Loss  Style loss  Total Variation  Total Loss  "
@@ -109,12 +114,10 @@ def twelve_steps(inputs: Path, out: Path) -> list:
 
 
 @pytest.fixture(scope="session")
-def whole(inputs, tmp_path_factory, nst, vgg_features):
+def whole(inputs, tmp_path_factory, main):
     """The folder of an uninterrupted run of 12 steps."""
     out = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nst, "vgg_features", vgg_features)
-        assert nst.main([str(word) for word in twelve_steps(inputs, out) + CADENCE]) == 0
+    assert main(*twelve_steps(inputs, out), *CADENCE) == 0
     return out
 
 

@@ -1,7 +1,6 @@
 """The command's outputs: file names, log, cadences, exact continuation, branches, weights."""
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
