@@ -23,6 +23,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import io
+import itertools
 import json
 import math
 import os
@@ -311,10 +312,28 @@ def content_loss(phi_x: dict, phi_c: dict, reduction: str):
     return tf.reduce_mean(terms)
 
 
-def style_loss(phi_x: dict, G_s: dict, reduction: str):
-    """L_style = 1/|L_s| sum_l |G_l(x) - G_l(x_s)|_F^2, a float32 scalar."""
-    terms = [squared_distance(gram_matrix(phi_x[layer]), G_s[layer], reduction) for layer in STYLE_LAYERS]
-    return tf.reduce_mean(terms)
+def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None):
+    """L_style = 1/|L_s| sum_l |G_l(x) - G_l(x_s)|_F^2, a float32 scalar; or, with shares w_l of the layers,
+
+        L_style = S sum_l w_l r_l / sum_l w_l
+        r_l = |G_l(x) - G_l(x_s)|_F^2 / m_l        m_l = |G_l(x_s)|_F^2        S = 1/|L_s| max_l m_l
+
+    In the first sum nearly all is block4_conv1's, as the magnitudes of VGG's layers differ; so it is in
+    TensorFlow's tutorial. In the network of Gatys et al. (CVPR 2016, section 2), rescaled so that each filter
+    has a mean activation of 1, layers count alike, as relative distances r_l do here. S keeps the magnitude
+    that the heaviest layer has in the first sum, so that beta weighs both alike.
+
+    w: five numbers from 0 on, not all 0. A layer whose m_l is 0 has no part.
+    """
+    distances = tf.stack([squared_distance(gram_matrix(phi_x[layer]), G_s[layer], reduction)
+                          for layer in STYLE_LAYERS])
+    if w is None:
+        return tf.reduce_mean(distances)
+    m = tf.stack([squared_distance(G_s[layer], 0.0, reduction) for layer in STYLE_LAYERS])
+    S = tf.reduce_max(m) / len(STYLE_LAYERS)
+    r = tf.math.divide_no_nan(distances, m)
+    w = tf.where(m > 0, tf.constant(w, tf.float32), 0.0)
+    return S * tf.math.divide_no_nan(tf.reduce_sum(w * r), tf.reduce_sum(w))
 
 
 def total_variation_loss(x, form: str):
@@ -348,7 +367,7 @@ def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argpar
     def objective(x):
         phi_x = phi(x)
         content = alpha * content_loss(phi_x, phi_c, args.loss_reduction)
-        style = beta * style_loss(phi_x, G_s, args.loss_reduction)
+        style = beta * style_loss(phi_x, G_s, args.loss_reduction, args.style_layer_weights)
         tv = tau * total_variation_loss(x, args.tv_form)
         terms = tf.stack([content, style, tv])
         return tf.concat([terms, [tf.reduce_sum(terms)]], axis=0)
@@ -861,15 +880,21 @@ def log_up_to(path: Path, step: int, every: int) -> str:
 
 
 def describe(args: argparse.Namespace, weights: Path) -> dict:
-    """What the pixels hang on, and ckpt_keep_max: the log's header and what a resume compares. For JSON."""
-    files = {"Content": args.content, "Style": args.style, "Weights": weights, "Script": __file__}
+    """What the pixels depend on, and ckpt_keep_max: the log's header and what a resume compares. For JSON."""
+    files = {"content": args.content, "style": args.style, "weights": weights, "script": __file__}
+    flags = [flag.name for flag in all_flags() if flag.resume != FREE and flag.name not in files]
     return {
-        **{f"{name} SHA-256": hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        **{in_header(name): hashlib.sha256(Path(file).read_bytes()).hexdigest()
            for name, file in files.items()},
-        **{flag: value for flag, value in vars(args).items() if flag not in HARMLESS},
+        **{name: vars(args)[name] for name in flags},
         "TensorFlow": tf.__version__, "Keras": keras.__version__,
         "NumPy": np.__version__, "Pillow": Image.__version__, "Device": device(),
     }
+
+
+def in_header(name: str) -> str:
+    """What a flag is called in the header, where a file counts by what it holds."""
+    return f"{name.capitalize()} SHA-256" if name in ("content", "style", "weights", "script") else name
 
 
 def device() -> str:
@@ -885,9 +910,6 @@ def device() -> str:
 
 
 # ----------------------------------------------------------------------------- checkpoints
-
-# What only a branch may change; the image's shape it may not, either.
-OTHER_RUN = ("Content SHA-256", "Style SHA-256", "match_colors", "Weights SHA-256", "precision")
 
 
 class State:
@@ -994,10 +1016,13 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
         if args.resume:
             say("There is no checkpoint to resume from: starting fresh.")
         return []
-    saved = json.loads(state.about.numpy())
+    # A checkpoint of an older script, which lacked a flag, counts as having its default.
+    saved = {**vars(make_parser().parse_args(["--content=", "--style=", "--output="])),
+             **json.loads(state.about.numpy())}
     changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
                for key, value in state.run.items() if saved.get(key) != value}
-    others = [changed[key] for key in OTHER_RUN if key in changed]
+    refused = [in_header(flag.name) for flag in all_flags() if flag.resume == REFUSED]
+    others = [change for key, change in changed.items() if key in refused]
     if others and not args.branches:
         raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
                          "another --output, or branch from it with --resume_from")
@@ -1269,8 +1294,8 @@ def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -
 # ---------------------------------------------------------------------------- command line
 
 
-def number(kind: type, low: float, high: float) -> Callable:
-    """An argparse type: an int or float in [low, high]."""
+def number(kind: type, low: float, high: float, metavar: str) -> dict:
+    """What argparse has to know of a flag that takes an int or float in [low, high]."""
 
     def convert(text: str):
         with contextlib.suppress(ValueError):
@@ -1279,58 +1304,90 @@ def number(kind: type, low: float, high: float) -> Callable:
         what = "a whole number" if kind is int else "a number"
         raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:.7g}")
 
-    return convert
+    return {"type": convert, "metavar": metavar}
 
 
-CADENCE, STEPS, WEIGHT = number(int, 0, 999_999), number(int, 1, 999_999), number(float, 0, 1e20)
-DECAY = number(float, 0, 0.9999999)
-# A title of flags that belong together, or: flag, type (or choices, or bool), default, metavar, help.
-FLAGS = (
-    "images (PNG, JPEG, TIFF, WebP ...)",
-    ("content", str, None, "FILE", "the image to be redrawn"),
-    ("style", str, None, "FILE", "the image whose texture is used"),
-    ("output", str, None, "FILE", "output files are named after it and lie in its folder, made if missing; "
-     f"its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
-    ("image_size", number(int, SMALLEST_SIDE, 8192), "512", "PIXELS", "longest side both are resized to"),
-    ("match_colors", bool, "off", None, "give the content the mean and covariance of the style's colours"),
-    "objective (alpha L_content + beta L_style + tau L_TV)",
-    ("content_weight", WEIGHT, "10000", "ALPHA", "alpha: higher keeps more of the content's structure"),
-    ("style_weight", WEIGHT, "0.01", "BETA", "beta: higher brings out more of the style's texture"),
-    ("tv_weight", WEIGHT, "300", "TAU", "tau: higher is smoother; total variation is a sum over "
-     "pixels, so at 256 pixels 1200 looks like 300 at 512"),
-    ("loss_reduction", ("mean", "sum"), "mean", None, "of squares; the loss weights are made for mean"),
-    ("tv_form", ("isotropic", "anisotropic"), "isotropic", None, "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
-    ("weights", str, "imagenet", "imagenet|vgg16|FILE", "VGG weights: imagenet, the usual choice, is "
-     "Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's VGG-16 in the package "
-     f"{VGG16_PACKAGE}, see the README, or its .onnx file; or a .h5 file of Keras' VGG19(include_top=False)"),
-    ("precision", ("float32", "bfloat16"), "float32", None, "of convolutions; bfloat16 for AVX512_BF16, AMX"),
-    "optimiser (Adam)",
-    ("nsteps", STEPS, "1000", "N", "steps in all, also when resuming"),
-    ("adam_learning_rate", number(float, 1e-9, 1), "0.01", "RATE", "base rate, in units of the pixel range"),
-    ("adam_beta_1", DECAY, "0.9", "BETA_1", "decay of the first moment"),
-    ("adam_beta_2", DECAY, "0.999", "BETA_2", "decay of the second moment"),
-    ("adam_epsilon", number(float, 1e-30, 1), "1e-7", "EPSILON", "keeps the division finite"),
-    "output",
-    ("save_every", CADENCE, "100", "N", "write a snapshot every N steps; 0: only the last"),
-    ("log_every", CADENCE, "1", "N", "write a row of the log every N steps; 0: only the last"),
-    ("ckpt_write_every", CADENCE, "100", "N", "write a checkpoint every N steps; 0: only the first and last"),
-    ("ckpt_keep_max", CADENCE, "5", "N", "keep the N latest checkpoints; 0: all"),
-    "resuming",
-    ("resume", bool, "start fresh", None, "go on from the newest checkpoint of this output, if there is one"),
-    ("resume_from", str, None, "CKPT", "branch off from this checkpoint; overrides --resume"),
-    ("ckpt_in", str, None, "FOLDER", "branch off from the newest one in this folder; overrides --resume"),
-    "diagnostics",
-    ("optim", bool, "off", None, "log L, the spectral norm of the Hessian, and lambda_max, which Adam's "
-     "stability bound is for; a row takes about 25 steps' time then, or 4 with --optim_every 10"),
-    ("optim_every", STEPS, "1", "N", "estimate both at step 1 and every N steps"),
-    ("optim_tol", number(float, 1e-5, 0.5), "0.001", "TOL", "stop at |Hv - lambda v| of TOL |lambda|"),
-    ("optim_max_iters", number(int, 1, 10_000), "100", "N", "Hessian-vector products from one start at most"),
-)
-# What the pixels do not hang on, or only by the bytes of the files. All others a resume compares, and
-# ckpt_keep_max, as keeping fewer than before removes some.
-HARMLESS = ("content", "style", "output", "weights", "resume", "resume_from", "ckpt_in", "command",
-            "branches", "nsteps", "save_every", "log_every", "ckpt_write_every",
-            "optim", "optim_every", "optim_tol", "optim_max_iters")
+class Flag(NamedTuple):
+    """A flag of the command line."""
+
+    name: str
+    takes: dict  # in argparse's words
+    default: str | bool | None  # as it is typed
+    resume: str  # what --resume does with another value than before: "free", "reported" or "refused"
+    help: str
+
+
+FREE, REPORTED, REFUSED = "free", "reported", "refused"
+FILE, SWITCH = {"metavar": "FILE", "required": True}, {"action": "store_true"}
+CADENCE, STEPS = number(int, 0, 999_999, "N"), number(int, 1, 999_999, "N")
+FLAGS = {  # by the titles that -h gives them
+    "images (PNG, JPEG, TIFF, WebP ...)": (
+        Flag("content", FILE, None, REFUSED, "the image to be redrawn"),
+        Flag("style", FILE, None, REFUSED, "the image whose texture is used"),
+        Flag("output", FILE, None, FREE, "output files are named after it and lie in its folder, made if "
+             f"missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
+        Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED,
+             "longest side of both"),
+        Flag("match_colors", SWITCH, False, REFUSED, "first give the content the style's colours: their mean "
+             "and, as far as clipping to [0, 1] allows, their covariance"),
+    ),
+    "objective (alpha L_content + beta L_style + tau L_TV)": (
+        Flag("content_weight", number(float, 0, 1e20, "ALPHA"), "10000", REPORTED,
+             "alpha: higher keeps more of the content's structure"),
+        Flag("style_weight", number(float, 0, 1e20, "BETA"), "0.01", REPORTED,
+             "beta: higher brings out more of the style's texture"),
+        Flag("style_layer_weights", {**number(float, 0, 1e6, "W"), "nargs": "*"}, None, REPORTED,
+             "five shares of the style loss, of block1_conv1 ... block5_conv1, each by its relative "
+             "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
+        Flag("tv_weight", number(float, 0, 1e20, "TAU"), "300", REPORTED, "tau: higher is smoother; total "
+             "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
+        Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED,
+             "of squares; the loss weights are made for mean"),
+        Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
+             "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
+        Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "VGG weights: imagenet, the "
+             "usual choice, is Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's "
+             f"VGG-16 in the package {VGG16_PACKAGE}, see the README, or its .onnx file; or a .h5 file of "
+             "Keras' VGG19(include_top=False)"),
+        Flag("precision", {"choices": ("float32", "bfloat16")}, "float32", REFUSED,
+             "of convolutions; bfloat16 for AVX512_BF16, AMX"),
+    ),
+    "optimiser (Adam)": (
+        Flag("nsteps", STEPS, "1000", FREE, "steps in all, also when resuming"),
+        Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED,
+             "base rate, in units of the pixel range"),
+        Flag("adam_beta_1", number(float, 0, 0.9999999, "BETA_1"), "0.9", REPORTED,
+             "decay of the first moment"),
+        Flag("adam_beta_2", number(float, 0, 0.9999999, "BETA_2"), "0.999", REPORTED, "of the second moment"),
+        Flag("adam_epsilon", number(float, 1e-30, 1, "EPSILON"), "1e-7", REPORTED,
+             "keeps the division finite"),
+    ),
+    "output": (
+        Flag("save_every", CADENCE, "100", FREE, "write a snapshot every N steps; 0: only the last"),
+        Flag("log_every", CADENCE, "1", FREE, "write a row of the log every N steps; 0: only the last"),
+        Flag("ckpt_write_every", CADENCE, "100", FREE, "write a checkpoint every N steps; 0: first and last"),
+        Flag("ckpt_keep_max", CADENCE, "5", REPORTED, "keep the N latest checkpoints; 0: all"),
+    ),
+    "resuming": (
+        Flag("resume", SWITCH, False, FREE, "continue from this output's newest checkpoint, if there is one"),
+        Flag("resume_from", {"metavar": "CKPT"}, None, FREE, "branch off from it; overrides --resume"),
+        Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE,
+             "branch off from the newest checkpoint in it; overrides --resume"),
+    ),
+    "diagnostics": (
+        Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, which "
+             "Adam's stability bound is for; a row takes the time of 25 steps, or 4 with --optim_every 10"),
+        Flag("optim_every", STEPS, "1", FREE, "estimate both at step 1 and every N steps"),
+        Flag("optim_tol", number(float, 1e-5, 0.5, "TOL"), "0.001", FREE,
+             "stop at |Hv - lambda v| of TOL |lambda|"),
+        Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE,
+             "Hessian-vector products from one start at most"),
+    ),
+}
+
+
+def all_flags() -> Iterator[Flag]:
+    return itertools.chain(*FLAGS.values())
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -1342,18 +1399,12 @@ def make_parser() -> argparse.ArgumentParser:
     text = "Redraw a content image in the texture of a style image (Gatys et al. 2016)."
     parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=text)
     parser.error = error
-    for entry in FLAGS:
-        if isinstance(entry, str):
-            group = parser.add_argument_group(entry)
-            continue
-        flag, kind, default, metavar, text = entry
-        required = flag in ("content", "style", "output")
-        text += "" if required else f" (default: {default or 'none'})"
-        if kind is bool:
-            group.add_argument(f"--{flag}", action="store_true", help=text)
-        else:
-            kind = {"choices": kind} if isinstance(kind, tuple) else {"type": kind, "metavar": metavar}
-            group.add_argument(f"--{flag}", default=default, required=required, help=text, **kind)
+    for title, flags in FLAGS.items():
+        group = parser.add_argument_group(title)
+        for flag in flags:
+            default = "" if flag.takes is FILE else f" (default: {flag.default or 'none'})"
+            default = " (default: off)" if flag.takes is SWITCH else default
+            group.add_argument(f"--{flag.name}", default=flag.default, help=flag.help + default, **flag.takes)
     return parser
 
 
@@ -1364,6 +1415,11 @@ def parse_arguments(words: list) -> argparse.Namespace:
     args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume goes on in place
     if not args.style_weight and not args.tv_weight:
         raise UsageError("--style_weight 0 and --tv_weight 0 leave the content as it is; give one above 0")
+    shares = args.style_layer_weights
+    if shares is not None and (len(shares) != len(STYLE_LAYERS) or not any(shares)):
+        given = " ".join(f"{share:g}" for share in shares)
+        raise UsageError(f"--style_layer_weights: {given!r}; give five numbers, not all 0: the shares of "
+                         f"{', '.join(STYLE_LAYERS)}")
     if args.resume_from is not None and args.ckpt_in is not None:
         raise UsageError("--resume_from and --ckpt_in both say where to resume from; give one of them")
     return args

@@ -105,7 +105,8 @@ OPTIM_COLUMNS = "  alpha_eff_max*L  L  lambda_max(alpha_eff*H)"
 CADENCE = ["--save_every", 4, "--ckpt_write_every", 4]
 # L is estimated at steps 1, 3, 6 ...: a resume at 4 or 8 has to carry the last one on.
 # Three products are too few for a good one, but enough to see whether it repeats.
-WATCHED = [*CADENCE, "--optim", "--optim_every", 3, "--optim_max_iters", 3]
+WATCHED = [*CADENCE, "--optim", "--optim_every", 3, "--optim_max_iters", 3,
+           "--style_layer_weights", 1, 2, 0.5, 0, 3]
 
 
 def twelve_steps(inputs: Path, out: Path) -> list:

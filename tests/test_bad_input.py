@@ -96,6 +96,11 @@ BAD = [
     ("name with a dash", "--content -x.png", r"argument --content: expected one argument"),
     ("unknown choice", "--precision float16", r"argument --precision: invalid choice: 'float16'"),
     ("unknown reduction", "--loss_reduction max", r"argument --loss_reduction: invalid choice: 'max'"),
+    *((f"layer weights {shares!r}", f"--style_layer_weights {shares}",
+       rf"--style_layer_weights: '{shares}'; give five numbers, not all 0: the shares of block1_conv1, .*block5_conv1$")
+      for shares in ("", "1 1 1", "1 1 1 1 1 1", "0 0 0 0 0")),
+    *((f"layer weight {share!r}", f"--style_layer_weights 1 1 1 1 {share}",
+       rf"argument --style_layer_weights: '{share}' is not a number from 0 to 1000000 ") for share in ("-1", "2e6", "nan", "x")),
     ("unknown form", "--tv_form l1", r"argument --tv_form: invalid choice: 'l1'"),
     ("not a number", "--tv_weight many", r"argument --tv_weight: 'many' is not a number from 0 to 1e\+20"),
     ("contradiction", "--resume_from ckpts/ckpt-1 --ckpt_in ckpts",
@@ -415,7 +420,7 @@ def test_help(work):
     for flag, (default, _) in NUMERIC.items():
         assert shown[flag] and float(shown[flag][1].rstrip(")")) == default
     words = {"loss_reduction": "mean", "tv_form": "isotropic", "weights": "imagenet", "precision": "float32",
-             "match_colors": "off", "resume": "start", "resume_from": "none", "ckpt_in": "none", "optim": "off"}
+             "match_colors": "off", "style_layer_weights": "none", "resume": "off", "resume_from": "none", "ckpt_in": "none", "optim": "off"}
     for flag, default in words.items():
         assert shown[flag] and shown[flag][1].rstrip(")") == default
     assert set(entries) == {*NUMERIC, *words, "content", "style", "output"}  # so no number above is forgotten

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 RNG = np.random.default_rng(7)
-DEFAULTS = dict(content_weight=1e4, style_weight=0.01, tv_weight=300.0, loss_reduction="mean", tv_form="isotropic")
+DEFAULTS = dict(content_weight=1e4, style_weight=0.01, tv_weight=300.0, loss_reduction="mean", tv_form="isotropic",
+                style_layer_weights=None)
 
 
 def arguments(**changed) -> argparse.Namespace:
@@ -58,6 +59,26 @@ def test_content_and_style_loss(nst, reduction):
     np.testing.assert_allclose(nst.style_loss(tensors, grams, reduction), style, rtol=1e-4)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_shares_of_the_layers_in_the_style_loss(nst, reduction):
+    """By relative distances; a layer without a style has no part; the heaviest layer alone keeps its size."""
+    w, size, channels = [1, 0.5, 0, 3, 2], [9, 1, 2, 30, 5], [4, 8, 8, 6, 8]
+    maps = [{layer: scale * image(1, 4, 3, C) for layer, scale, C in zip(nst.STYLE_LAYERS, size, channels)}
+            for _ in range(2)]
+    maps[1]["block5_conv1"][:] = 0
+    x, s = ([numpy_gram(phi[layer]) for layer in nst.STYLE_LAYERS] for phi in maps)
+    reduce = getattr(np, reduction)
+    m = [reduce(G**2) for G in s]
+    r = [reduce((a - b) ** 2) / m_l for a, b, m_l in zip(x[:4], s, m)]
+    expected = max(m) / 5 * np.dot(w[:4], r) / sum(w[:4])
+    grams = {layer: G.astype(np.float32) for layer, G in zip(nst.STYLE_LAYERS, s)}
+    phi_x = {layer: nst.tf.constant(value) for layer, value in maps[0].items()}
+    np.testing.assert_allclose(nst.style_loss(phi_x, grams, reduction, w), expected, rtol=1e-4)
+    alone = nst.style_loss(phi_x, grams, reduction, [0, 0, 0, 7, 0])
+    np.testing.assert_allclose(alone, reduce((x[3] - s[3]) ** 2) / 5, rtol=1e-4)
+    assert nst.style_loss(phi_x, grams, reduction, [0, 0, 0, 0, 1]) == 0
+
+
 def numpy_total_variation(x: np.ndarray, form: str) -> float:
     x = x.astype(np.float64)
     dx, dy = np.zeros_like(x), np.zeros_like(x)
@@ -102,15 +123,16 @@ def test_objective_is_the_weighted_sum(nst, phi):
     np.testing.assert_allclose(losses, terms + [sum(terms)], rtol=1e-4)
 
 
-@pytest.mark.parametrize("tv_form, precision", [("isotropic", "float32"), ("anisotropic", "bfloat16")])
-def test_no_sum_of_three(nst, weights, tv_form, precision):
+@pytest.mark.parametrize("words, precision", [("--tv_form isotropic --style_layer_weights 1 1 1 1 1", "float32"),
+                                              ("--tv_form anisotropic", "bfloat16")])
+def test_no_sum_of_three(nst, weights, words, precision):
     """TensorFlow's AddN begins with whichever input is free first, so with three the result depends on the threads.
 
     Seen in the graphs that really run, after all of TensorFlow's rewriting.
     """
     from tensorflow.python.eager import context
 
-    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--tv_form", tv_form])
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", *words.split()])
     x_c = image(1, 16, 16, 3)
     state = nst.State(x_c, args)
     objective = nst.make_objective(nst.vgg_features(weights, precision), x_c, x_c, args)

@@ -415,7 +415,7 @@ def test_the_first_steps_are_those_of_imagenet_weights(tmp_path, run):
 
 # Of every flag another value, or None where a file is given: at a resume each is told, unless it is harmless.
 # A flag that is in neither table is new: does it change the picture?
-TOLD = {"content_weight": 2, "style_weight": 3, "tv_weight": 4, "loss_reduction": "sum", "tv_form": "anisotropic",
+TOLD = {"content_weight": 2, "style_weight": 3, "style_layer_weights": "1 0 0 0 1", "tv_weight": 4, "loss_reduction": "sum", "tv_form": "anisotropic",
         "precision": "bfloat16", "match_colors": True, "ckpt_keep_max": 2, "adam_learning_rate": 0.02, "adam_beta_1": 0.8, "adam_beta_2": 0.9, "adam_epsilon": 1e-6}
 HARMLESS = {"nsteps": 2, "save_every": 2, "log_every": 2, "ckpt_write_every": 2, "optim": True,
             "optim_every": 2, "optim_tol": 0.1, "optim_max_iters": 2}
@@ -426,10 +426,28 @@ def test_every_flag_is_told_at_a_resume_or_is_harmless(flags, tmp_path, run, nst
     known = [action.dest for action in nst.make_parser()._actions if action.dest != "help"]
     assert sorted(known) == sorted([*TOLD, *HARMLESS, *FILES])
     assert run(*flags("--nsteps", 1))[0] == 0
-    changed = [word for flag, value in {**TOLD, **HARMLESS}.items() for word in [f"--{flag}", value][:2 - (value is True)]]
+    changed = []
+    for flag, value in {**TOLD, **HARMLESS}.items():
+        changed += [f"--{flag}", *([] if value is True else str(value).split())]
     status, _, err = run(*flags(*changed, "--resume_from", tmp_path / "out" / "checkpoints/r_c_s" / "ckpt-1"))
     assert status == 0 and sorted(re.findall(r"warning: (\w+): .* in the checkpoint, .* now$", err, re.MULTILINE)) == sorted(TOLD)
     assert err.count("\n") == len(TOLD)
+
+
+def test_a_checkpoint_of_a_script_without_a_flag_counts_as_having_its_default(flags, tmp_path, run, nst):
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        describe = nst.describe
+        patch.setattr(nst, "describe", lambda *args: {
+            key: value for key, value in describe(*args).items() if key not in ("match_colors", "style_layer_weights")})
+        assert run(*flags("--nsteps", 1))[0] == 0
+    status, _, err = run(*flags("--nsteps", 3, "--resume", "--match_colors"))
+    assert status == 2 and "(match_colors: False in the checkpoint, True now)" in err
+    assert run(*flags("--nsteps", 2, "--resume"))[::2] == (0, "")
+    status, _, err = run(*flags("--nsteps", 3, "--resume", "--style_layer_weights", 1, 1, 1, 1, 0.3))
+    changed = "style_layer_weights: None in the checkpoint, [1.0, 1.0, 1.0, 1.0, 0.3] now"
+    assert status == 0 and err == f"neural_style_transfer.py: warning: {changed}\n"
+    assert f"\n# Changed {changed}\n" in (out / "r_c_s_log.txt").read_text()
 
 
 def test_flags_in_the_words_for_users(nst):
