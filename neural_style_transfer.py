@@ -377,7 +377,7 @@ def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argpar
 
 # -------------------------------------------------------------------------------- the step
 
-# What a step tells, in the order of its tensor: the weighted losses and their sum, then alpha_eff.
+# What a step returns, in the order of its tensor: the weighted losses and their sum, then alpha_eff.
 COLUMNS = ("Content Loss", "Style loss", "Total Variation", "Total Loss",
            "alpha_eff_min", "alpha_eff_mean", "alpha_eff_max")
 LAMBDA = "lambda_max(alpha_eff*H)"
@@ -788,22 +788,23 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises UsageError if it cannot be written or another run holds it. The lock is the kernel's, on the
     folder itself: it leaves no file behind and ends with the process, however that ends.
     """
-    descriptor = None
-    with contextlib.ExitStack() as held:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()  # so it can be written
-            descriptor = os.open(folder, os.O_RDONLY)
-            held.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"--output: another run is writing to {str(folder)!r}; wait for it, or choose "
-                             "another folder") from None
-        except OSError as error:
-            if descriptor is None:  # else it is a file system without locks
-                raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}; "
-                                 "choose another one") from None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # so it can be written
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}; "
+                         "choose another one") from None
+    try:
+        with contextlib.suppress(OSError):  # of a file system without locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"--output: another run is writing to {str(folder)!r}; wait for it, or choose "
+                                 "another folder") from None
         yield
+    finally:
+        os.close(descriptor)
 
 
 def move_earlier(files: OutputFiles) -> list:
@@ -849,7 +850,7 @@ class Log:
     """The .txt log: lines that begin with # are remarks, the others rows of numbers. No line waits."""
 
     def __init__(self, path: Path, text: str):
-        """Begin with this text: a header, or what is kept of a log that is gone on with."""
+        """Begin with this text: a header, or what is kept of the log that is continued."""
         write_atomically(path, lambda file: file.write(os.fsencode(text)))
         self.path, self.file = path, open(path, "ab", buffering=0)
 
@@ -898,7 +899,7 @@ def in_header(name: str) -> str:
 
 
 def device() -> str:
-    """What computes. On all of it hang the last bits of the pixels."""
+    """What computes: the last bits of the pixels depend on all of it."""
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     gpus = [gpu.get("device_name", "GPU") for gpu in details]
     cpuinfo = Path("/proc/cpuinfo")  # of Linux
@@ -958,7 +959,7 @@ def find_checkpoints(folder: Path) -> list:
 
 
 def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
-    """The prefixes that the flags ask to go on from, the best one first; []: start fresh.
+    """The prefixes of the checkpoints that the flags ask to continue from, the best first; []: start fresh.
 
     Raises UsageError if what was named is not there, or holds the checkpoints of several outputs.
     """
@@ -966,7 +967,7 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
         return find_checkpoints(files.checkpoints) if args.resume else []
     if args.resume_from is not None:
         flag, prefix = "resume_from", Path(args.resume_from.removesuffix(".index"))
-        found = [prefix] * os.path.isfile(f"{prefix}.index")
+        found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     else:
         flag, folder = "ckpt_in", Path(args.ckpt_in)
         folders = (folder, *sorted(folder.glob("*"))) if os.path.isdir(args.ckpt_in) else ()
@@ -1007,9 +1008,9 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
 
 
 def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
-    """Go on from the best of the checkpoints; returns remarks for the log, none if the run starts fresh.
+    """Continue from the best of the checkpoints; returns remarks for the log, none if the run starts fresh.
 
-    Says what has changed. Raises UsageError if that makes it another run's, or a branch has no step left.
+    Reports what has changed. Raises UsageError if that makes it another run's, or a branch has no step left.
     """
     prefix = restore(state, prefixes)
     if prefix is None:
@@ -1094,7 +1095,7 @@ class Progress:
         if sys.stdout.isatty():
             columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80  # 0: it does not say
             cells = columns // 8
-            line = f"{'#' * (cells * row.step // self.nsteps):.<{cells}}"
+            line = ("#" * (cells * row.step // self.nsteps)).ljust(cells, ".")
             while fields and len(longer := f"{line}  {fields.pop(0)}") < columns:
                 line = longer
             say(f"\r{line:{columns - 1}}", end="")
@@ -1223,7 +1224,7 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 
 
 def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, resumed: list) -> Log:
-    """Go on in the run's own files, or begin new ones. resumed: remarks for the log, see resume()."""
+    """Continue the run's own files, or begin new ones. resumed: remarks for the log, see resume()."""
     text, remarks = "", [*resumed, f"Date: {time.strftime('%FT%T%z')}", f"Command: {args.command}",
                          f"Python: {platform.python_version()} on {platform.platform()}"]
     if resumed and not args.branches:
@@ -1233,13 +1234,13 @@ def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, res
         state.save(files.checkpoints, args.ckpt_keep_max)  # from now on --resume finds it here
     if not text:
         remarks = ["Neural style transfer", *remarks, *(f"{k}: {value}" for k, value in state.run.items())]
-    remarks.append("  ".join(("Step", *COLUMNS, *CURVATURE_COLUMNS * args.optim)))
+    remarks.append("  ".join(("Step", *COLUMNS, *(CURVATURE_COLUMNS if args.optim else ()))))
     return Log(files.log, text + "".join(f"# {' '.join(remark.splitlines())}\n" for remark in remarks))
 
 
 def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
              stop: Stop) -> int:
-    """Log, show and save what each step tells, up to the last one or a signal; returns the exit status."""
+    """Log, show and save what comes of each step, up to the last one or a signal; returns the exit status."""
     progress, judged = Progress(state.step, args.nsteps), {}  # see verdict()
     try:
         for row in rows:
@@ -1249,7 +1250,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
             if not row.finite:
                 raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
                                "--style_weight, --tv_weight is too large; give a smaller one, and --resume "
-                               "goes on from the last checkpoint")
+                               "continues from the last checkpoint")
             if LAMBDA in row.estimates and row.estimates[LAMBDA].converged and args.adam_beta_1**t < SETTLED:
                 judged[t] = row.numbers[LAMBDA]
             if due(t, args.log_every) or last:
@@ -1277,14 +1278,14 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
 
 
 def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -> int:
-    """Say what was written, how to plot it and, if it was interrupted, how to go on; returns the status."""
+    """Say what was written, how to plot it and how to continue after an interrupt; returns the status."""
     say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}")
     plot = Path(__file__).resolve().with_name("gnuplot.plt")
     if plot.exists():
         say(f"Plot the log with: {shlex.join(['gnuplot', '-c', os.path.relpath(plot), str(files.log)])}")
     if t == args.nsteps:
         return 0
-    command = args.command + " --resume" * (not args.resume)
+    command = args.command if args.resume else f"{args.command} --resume"
     if args.branches:
         command = "the same with --resume in place of --resume_from or --ckpt_in"
     complain(f"stopped after step {t}; to continue: {command}")
@@ -1412,7 +1413,7 @@ def parse_arguments(words: list) -> argparse.Namespace:
     """The checked flags; `command` is the command line itself, for a shell. Raises UsageError."""
     args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
-    args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume goes on in place
+    args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume stays in place
     if not args.style_weight and not args.tv_weight:
         raise UsageError("--style_weight 0 and --tv_weight 0 leave the content as it is; give one above 0")
     shares = args.style_layer_weights
