@@ -74,16 +74,41 @@ def test_runs_that_are_shown(nst, folder):
 def test_all_runs_are_of_one_script():
     """And the README beside them says which one, and at which commit it was."""
     logs = [(OUTPUT / folder / f"{stem}_log.txt").read_text() for folder, (stem, *_) in RUNS.items()]
-    of = {re.search(r"^# Script SHA-256: (\w{64})$", log, re.MULTILINE)[1] for log in logs}
-    assert len(of) == 1
-    assert re.search(rf"`{of.pop()}`.*`[0-9a-f]{{7}}`", (OUTPUT / "README.md").read_text(), re.DOTALL)
+    of, = {re.search(r"^# Script SHA-256: (\w{64})$", log, re.MULTILINE)[1] for log in logs}
+    assert re.search(rf"`{of}`.*`[0-9a-f]{{7}}`", (OUTPUT / "README.md").read_text(), re.DOTALL)
 
 
-def test_adams_bound_in_the_runs_that_show_it():
-    """At the default rate the run stays below 38, at ten times that it gets there and its loss jumps."""
-    calm, wild = (rows(OUTPUT / "rates" / rate / "result_c1_s1_log.txt") for rate in ("0.01", "0.1"))
-    assert calm[10:, 10].max() < 38 < wild[10:, 10].max()
-    assert np.sum(np.diff(calm[10:, 4]) > 0) < np.sum(np.diff(wild[10:, 4]) > 0)
+def test_figures_of_the_logs():
+    """What the READMEs say of the logs is what figures.py computes from them."""
+    printed = subprocess.check_output([sys.executable, OUTPUT / "figures.py"], text=True)
+    said = [line.split(": ", 1) for line in printed.splitlines()]
+    missing = [": ".join(it) for it in said if it[1] not in " ".join((ROOT / it[0]).read_text().split())]
+    assert said and not missing, "\n".join(["These words have to stand in the READMEs now:", *missing])
+
+
+def test_loading_a_log_in_python(tmp_path, monkeypatch):
+    """The README's lines run as they stand there, and load any log."""
+    monkeypatch.chdir(ROOT)
+    block, = re.findall(r"```python\n([^`]*def load.*?)```", (OUTPUT / "README.md").read_text(), re.DOTALL)
+    exec(block, page := {})
+    assert page["columns"]["t"][page["columns"]["estimated"]].tolist() == [1, *range(10, 151, 10)]
+    plain, watched = "{}  1  2  3  4  5  6  7\n", "{}  1  2  3  4  5  6  7  8  {}  {}\n"
+    eight, nan = "# a title\n" + plain.format(1) + plain.format(2), np.nan
+    eleven = "".join(watched.format(*row) for row in [(1, 5, 2), (2, 5, 2), (3, 5, 3), (4, 6, 3)])
+    remark = "# step {}: {} has not converged after 3 products\n"
+    mixed = (eight + "# Resumed at step 2 from \xe9\n" + remark.format(3, "L") + watched.format(3, 6, 3)
+             + watched.format(4, 6, 3) + "# Resumed at step 4 from b\n# Changed tv_weight: 1.0 ..., 2.0 now\n"
+             + remark.format(5, "lambda_max(alpha_eff*H)") + watched.format(5, 5, 3) + "\n# step 5: mine\n"
+             + plain.format(6) + watched.format(7, 5, 3) + watched.format(8, 1, 1)[:-2])  # cut
+    logs = [("# a title\n", [], [], []), (eight, [nan, nan], [], []), (eleven, [5, 5, 5, 6], [1, 3, 4], []),
+            (mixed, [nan, nan, 6, 6, 5, nan, 5], [3, 5, 7], [(3, "L"), (5, "lambda_max(alpha_eff*H)")])]
+    for log, L, estimated, not_converged in logs:
+        (tmp_path / "log.txt").write_bytes(log.encode("latin-1"))  # a file's name may hold any bytes
+        columns, remarks = page["load"](tmp_path / "log.txt")
+        np.testing.assert_array_equal(columns["L"], L)
+        names = "content style tv total alpha_eff_min alpha_eff_mean alpha_eff_max".split()
+        assert all((columns[name] == k).all() for k, name in enumerate(names, 1))
+        assert columns["t"][columns["estimated"]].tolist() == estimated and remarks == not_converged
 
 
 def test_which_layers_the_style_term_comes_from(nst, phi):
