@@ -177,14 +177,19 @@ def onnx_convolutions(data: bytes) -> dict:
             for layer, bias in biases.items()}
 
 
-# Winograd's F(4 x 4, 3 x 3) (Lavin & Gray, CVPR 2016) with the points 0, 1, -1, 1/2, -2 and infinity, whose
-# rounding is half of that with 2 in place of 1/2 (Barabasz et al., ACM TOMS 2020, and measured here).
+# Winograd's algorithm (Lavin & Gray, CVPR 2016), in one dimension: three weights g and six inputs d give four
+# outputs y_i = g_0 d_i + g_1 d_(i+1) + g_2 d_(i+2) by six multiplications, where these sums have twelve:
+#     y = A^T [(G g) * (B^T d)]      (* multiplies entry by entry)
+# The six belong to the points p = 0, 1, -1, 1/2, -2 and infinity. Each row of B^T holds the coefficients of a
+# polynomial b_p, constant first, which is 0 at the other finite points. G has the rows (1, p, p^2) / b_p(p)
+# and A^T the columns (1, p, p^2, p^3); at infinity only the highest power counts. With 2, which is usual, in
+# place of 1/2, rounding would be twice as large (Barabasz et al., ACM TOMS 2020, and measured here).
 B_T = np.array([[2, -3, -4, 3, 2, 0], [0, -2, 1, 5, 2, 0], [0, 2, -5, 1, 2, 0],
                 [0, -2, -1, 2, 1, 0], [0, 1, -2, -1, 2, 0], [0, 2, -3, -4, 3, 2]])
 G = np.array([[15, 0, 0], [5, 5, 5], [-5, 5, -5], [-32, -16, -8], [1, -2, 4], [0, 0, 15]]) / 30
 A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 1 / 2, -2, 0], [0, 1, 1, 1 / 4, 4, 0],
                 [0, 1, -1, 1 / 8, -8, 1]])
-TILES_OF_STRIP = 256  # at most: as many as stay in the cache
+TILES_OF_STRIP = 256  # at most, so that a strip stays in the processor's cache
 
 
 def winograd_op(layer) -> Callable:
@@ -195,17 +200,19 @@ def winograd_op(layer) -> Callable:
     direct = layer.convolution_op
 
     @functools.cache
-    def U():
+    def layer_kernels():
         with tf.init_scope():  # once, outside of the graph that is being built
             return transformed_kernels(layer.kernel.numpy())
 
     def convolution(x, U, turned: bool = False):
-        convolve = tf.custom_gradient(lambda x: (winograd_convolution(x, U, turned),
-                                                 lambda dY: convolution(dY, U, not turned)))
+        @tf.custom_gradient
+        def convolve(x):
+            return winograd_convolution(x, U, turned), lambda dY: convolution(dY, U, not turned)
+
         return convolve(x)
 
     def convolution_op(x, kernel):
-        return convolution(x, U()) if winograd_pays(x.shape, kernel.shape) else direct(x, kernel)
+        return convolution(x, layer_kernels()) if winograd_pays(x.shape, kernel.shape) else direct(x, kernel)
 
     return convolution_op
 
@@ -214,11 +221,13 @@ def winograd_pays(x_shape: tuple, kernel_shape: tuple) -> bool:
     """Whether Winograd's algorithm is the faster one, as measured from 64 to 1024 pixels.
 
     Its transforms are memory traffic, which few channels do not repay; its kernels are four times as large
-    and have to be read however few tiles there are. While Keras builds the network, H and W are None.
+    and have to be read however few tiles there are.
     """
     _, H, W, _ = x_shape
-    channels = min(kernel_shape[2:])
-    return None not in (H, W) and channels >= 128 and -(-H // 4) * -(-W // 4) * channels >= 16384
+    if H is None or W is None:  # while Keras builds the network
+        return False
+    channels, tiles = min(kernel_shape[2:]), math.ceil(H / 4) * math.ceil(W / 4)
+    return channels >= 128 and tiles * channels >= 16384
 
 
 def transformed_kernels(g: np.ndarray):
@@ -229,48 +238,55 @@ def transformed_kernels(g: np.ndarray):
 
 @functools.cache
 def winograd_tiles(H: int, W: int) -> tuple:
-    """Where the inputs of the tiles lie in H x W positions, and where the outputs of these are in the tiles.
+    """Which positions each tile reads, and where the output at each position is among those of the tiles.
 
-    Tiles of 4 x 4 outputs, row by row, form strips of n tiles. Returns the inputs, int32 (strips, 36, n):
-    y W + x, or H W outside of the picture; and the outputs, int32 (H W,): indices into (strips, 16, n).
+    Tiles of 4 x 4 outputs, which read 6 x 6 inputs, cover the H x W positions row by row, in strips of n.
+    Returns the inputs, int32 (strips, 36, n): y W + x, or H W outside of the picture; and the outputs, int32
+    (H W,): indices into (strips, 16, n), flattened.
+
+    For example, 8 x 8 positions have 2 x 2 tiles in one strip. Tile 0 reads rows -1 to 4: inputs[0, :, 0] is
+    64 64 64 64 64 64, 64 0 1 2 3 4, 64 8 9 10 11 12, ..., 64 32 33 34 35 36. The output in row 5, column 2 is
+    in row 1, column 2 of tile 2: outputs[5 * 8 + 2] is (1 * 4 + 2) * 4 + 2.
     """
-    h, w = -(-H // 4), -(-W // 4)
-    strips = -(-h * w // TILES_OF_STRIP)
-    tiles = -(-h * w // strips)
-    i, j = np.divmod(np.arange(strips * tiles), w)
-    r, s = np.divmod(np.arange(36)[:, np.newaxis], 6)
-    y, x = 4 * i + r - 1, 4 * j + s - 1
-    inside = (0 <= y) & (y < H) & (0 <= x) & (x < W)
-    inputs = np.where(inside, y * W + x, H * W).reshape(36, strips, tiles).swapaxes(0, 1)
-    y, x = np.divmod(np.arange(H * W), W)
-    strip, tile = np.divmod(y // 4 * w + x // 4, tiles)
-    outputs = (strip * 16 + y % 4 * 4 + x % 4) * tiles + tile
-    return inputs.astype(np.int32), outputs.astype(np.int32)
+    h, w = math.ceil(H / 4), math.ceil(W / 4)  # rows and columns of tiles
+    strips = math.ceil(h * w / TILES_OF_STRIP)
+    n = math.ceil(h * w / strips)
+    positions = np.pad(np.arange(H * W, dtype=np.int32).reshape(H, W),
+                       ((1, 4 * h + 1 - H), (1, 4 * w + 1 - W)), constant_values=H * W)
+    windows = np.lib.stride_tricks.sliding_window_view(positions, (6, 6))[::4, ::4].reshape(h * w, 36)
+    inputs = np.resize(windows, (strips * n, 36))  # the last strip may be filled up by tiles of the first
+    indices = np.arange(strips * 16 * n, dtype=np.int32).reshape(strips, 16, n).swapaxes(1, 2)
+    tiles = indices.reshape(strips * n, 4, 4)[:h * w].reshape(h, w, 4, 4)
+    outputs = tiles.swapaxes(1, 2).reshape(4 * h, 4 * w)[:H, :W]  # the tiles laid out as a picture
+    return inputs.reshape(strips, n, 36).swapaxes(1, 2), outputs.ravel()
 
 
 def winograd_convolution(x, U, turned: bool = False):
     """Y = A^T [U * (B^T d B)] A: a 3 x 3 convolution, padded to the same size, in tiles of 4 x 4 outputs.
 
     A tile's inputs d are 6 x 6. Only the products over the channels, one for each of 36 positions, grow with
-    both numbers of channels: 36 multiplications where the direct way needs 144 (Lavin & Gray, CVPR 2016,
-    section 4). Exact but for rounding: in float32 about 1e-5 of the largest value.
+    both numbers of channels: 36 multiplications where the direct way needs 144 (Lavin & Gray, section 4).
+    Exact but for rounding: in float32 about 1e-5 of the largest value.
 
     x: float32 (1, H, W, C_in), of known shape; U: from transformed_kernels. Returns float32 (1, H, W, C_out).
     turned: with every kernel turned by 180 degrees and C_out exchanged for C_in, which is the gradient.
     """
-    _, H, W, C = x.shape
-    b_T, a_T = (B_T[:, ::-1], A_T[::-1]) if turned else (B_T, A_T)
+    _, H, W, C_in = x.shape
+    b_T, a_T, C_out = B_T, A_T, U.shape[2]
+    if turned:  # inputs and outputs in reverse order are as good as a kernel in reverse order
+        b_T, a_T, C_out = B_T[:, ::-1], A_T[::-1], U.shape[1]
+    # With a matrix written as a column of numbers, row by row, B^T d B is kron(B^T, B^T) d.
     BB, AA = (tf.constant(np.kron(matrix, matrix), tf.float32) for matrix in (b_T, a_T))
     inputs, outputs = winograd_tiles(H, W)
-    x = tf.pad(tf.reshape(x, [-1, C]), [[0, 1], [0, 0]])
+    flat = tf.pad(tf.reshape(x, [-1, C_in]), [[0, 1], [0, 0]])  # zeros at H W: outside of the picture
 
-    def strip(inputs):
-        V = tf.reshape(BB @ tf.reshape(tf.gather(x, inputs), [36, -1]), [36, -1, C])
-        M = tf.matmul(V, U, transpose_b=turned)
+    def strip(positions):
+        V = BB @ tf.reshape(tf.gather(flat, positions), [36, -1])
+        M = tf.matmul(tf.reshape(V, [36, -1, C_in]), U, transpose_b=turned)  # U * V, summed over C_in
         return AA @ tf.reshape(M, [36, -1])
 
     Y = tf.map_fn(strip, inputs, fn_output_signature=tf.float32)
-    return tf.reshape(tf.gather(tf.reshape(Y, [-1, U.shape[1 if turned else 2]]), outputs), [1, H, W, -1])
+    return tf.reshape(tf.gather(tf.reshape(Y, [-1, C_out]), outputs), [1, H, W, C_out])
 
 
 # ---------------------------------------------------------------------------------- losses
