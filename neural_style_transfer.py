@@ -154,27 +154,30 @@ def set_vgg16_weights(vgg16, path: Path) -> None:
     ReLU networks are positively homogeneous: kernels times s_l / s_(l-1) and biases times s_l do
     that and nothing else. So the default loss weights, made for VGG-19, balance here, too.
     """
-    scale = 1.0
-    for layer, (kernel, bias) in sorted(onnx_convolutions(path.read_bytes()).items()):
-        previous, scale = scale, VGG16_SCALES.get(layer, scale)
-        vgg16.get_layer(layer).set_weights([kernel * np.float32(scale / previous), bias * np.float32(scale)])
+    data, scale = path.read_bytes(), 1.0
+    for layer in vgg16.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = onnx_convolution(data, layer.name, *layer.kernel.shape[2:])
+            previous, scale = scale, VGG16_SCALES.get(layer.name, scale)
+            layer.set_weights([kernel * np.float32(scale / previous), bias * np.float32(scale)])
 
 
-def onnx_convolutions(data: bytes) -> dict:
-    """{layer: (kernel (3, 3, in, out), bias (out,))}, float32, of the .onnx file whose hash was checked.
+def onnx_convolution(data: bytes, layer: str, C_in: int, C_out: int) -> tuple:
+    """A layer's kernel (3, 3, C_in, C_out) and bias (C_out,), float32, from the .onnx file of VGG16_SHA256.
 
-    ONNX is protobuf: a tensor's name is followed by the byte 0x4A, the length of its raw little-endian
-    float32 data as a varint, and the data; a kernel's are in the order (out, in, 3, 3).
+    ONNX is protobuf: after a tensor's name come the byte 0x4A, the length of its data, which ends with the
+    first byte below 0x80, and its data: little-endian float32, a kernel in the order (C_out, C_in, 3, 3).
     """
-    tensor = rb"functional_1/(block\d_conv\d)_1/(convolution|Squeeze)[^:]*:0\x4A([\x80-\xFF]*[\x00-\x7F])"
-    kernels, biases = {}, {}
-    for match in re.finditer(tensor, data):
-        layer, kind, varint = match.groups()
-        length = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(varint))
-        arrays = kernels if kind == b"convolution" else biases
-        arrays[layer.decode()] = np.frombuffer(data, "<f4", length // 4, match.end())
-    return {layer: (kernels[layer].reshape(len(bias), -1, 3, 3).transpose(2, 3, 1, 0), bias)
-            for layer, bias in biases.items()}
+
+    def tensor(name: str, *shape: int) -> np.ndarray:
+        head = f"functional_1/{layer}_1/{name}:0\x4A".encode()
+        start = data.index(head) + len(head)
+        while data[start] >= 0x80:
+            start += 1
+        return np.frombuffer(data, "<f4", math.prod(shape), start + 1).reshape(shape)
+
+    kernel = tensor("convolution/ReadVariableOp", C_out, C_in, 3, 3)
+    return kernel.transpose(2, 3, 1, 0), tensor("Squeeze", C_out)
 
 
 # Winograd's algorithm (Lavin & Gray, CVPR 2016), in one dimension: three weights g and six inputs d give four
