@@ -36,7 +36,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Callable, Generator, Iterator, NamedTuple, Optional
+from typing import Callable, Iterator, NamedTuple, Optional
 
 PROGRAM = "neural_style_transfer.py"
 if missing := [name for name in ("numpy", "PIL", "tensorflow") if importlib.util.find_spec(name) is None]:
@@ -454,7 +454,7 @@ def make_hessian_vector_product(objective: Callable) -> Callable:
 
 
 class Eigenpair(NamedTuple):
-    """What eigenpair() found."""
+    """What RayleighRitz found."""
 
     value: float  # the Rayleigh quotient lambda = <v, H v>, signed
     vector: np.ndarray  # v, of norm 1, float64 (n,)
@@ -463,78 +463,80 @@ class Eigenpair(NamedTuple):
     converged: bool  # residual <= tol * |lambda|
 
 
-def eigenpair(start: np.ndarray, tol: float, max_iters: int, by: Callable, basis: int = 8) -> Generator:
-    """The eigenvalue of a symmetric H that is largest in magnitude (`by` np.abs) or in value (np.positive).
+class RayleighRitz:
+    """A search for the largest eigenvalue of a symmetric H, by magnitude (np.abs) or by value (np.positive).
 
-    Rayleigh-Ritz on the span of what power iteration has met, which takes fewer products than its last
-    iterate alone (Parlett, The Symmetric Eigenvalue Problem, ch. 11-13). It stops when the residual
-    r = |H v - lambda v| is at most `tol` |lambda|: an eigenvalue then lies within r of lambda, and the
-    error is about r^2 / gap. A small change of lambda from one iterate to the next would prove nothing
-    where eigenvalues lie close.
+    Until it is `done`, call update(H v) with v = `vector`. `found` is the best Eigenpair in the span of all
+    these v, which takes fewer products than power iteration, whose best is the last v (Parlett, The Symmetric
+    Eigenvalue Problem, ch. 11-13). It has converged when the residual r = |H v - lambda v| is at most `tol`
+    |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap. A small change of
+    lambda from one product to the next would prove nothing where eigenvalues lie close.
 
-    A generator, so that side_by_side() can run two: it yields each v it needs and is sent H v, (n,), of
-    float32's accuracy; it returns an Eigenpair. Where H v is not finite, its value is NaN.
-    start: (n,), any norm but 0. tol: 1e-6 or more. basis: how many vectors are kept, in float64, so that
-    no norm over- or underflows; when it is full, it goes on from the best three Ritz vectors.
+    start: (n,), any norm but 0. tol: 1e-6 or more. max_iters: products at most. by: np.abs or np.positive.
+    above: if the Rayleigh quotient of `start` is not above this, the search ends with this one product.
     """
-    V, HV = np.zeros((2, basis, start.size))
-    v, k = start.astype(np.float64), 0
-    scale = np.linalg.norm(v)
-    for products in range(1, max_iters + 1):
-        v = v - (V[:k] @ v) @ V[:k]
-        norm = np.linalg.norm(v)
-        if norm <= 1e-6 * scale:  # the span is invariant: what is left is rounding
-            products -= 1
-            break
-        V[k] = v / norm
-        HV[k] = yield V[k]
-        k += 1
-        if not np.isfinite(HV[k - 1]).all():
-            return Eigenpair(math.nan, V[k - 1], math.nan, products, False)
-        T = V[:k] @ HV[:k].T
+
+    def __init__(self, start: np.ndarray, tol: float, max_iters: int, by: Callable, above: float = -math.inf):
+        self.tol, self.max_iters, self.by, self.above = tol, max_iters, by, above
+        # The first k rows: an orthonormal basis, and H times it. In float64 no norm over- or underflows.
+        self.V, self.HV = np.zeros((2, 8, start.size))
+        self.k, self.products, self.found, self.done = 0, 0, None, False
+        start = start.astype(np.float64)
+        self.vector = start / np.linalg.norm(start)
+
+    def update(self, Hv: np.ndarray) -> None:
+        """Hv: H times `vector`, (n,), of float32's accuracy; if it is not finite, the value found is NaN."""
+        self.V[self.k], self.HV[self.k] = self.vector, Hv
+        self.k, self.products = self.k + 1, self.products + 1
+        if not np.isfinite(Hv).all():
+            self.found, self.done = Eigenpair(math.nan, self.vector, math.nan, self.products, False), True
+            return
+        V, HV = self.V[:self.k], self.HV[:self.k]
+        T = V @ HV.T  # H in this basis: its eigenvectors are the coefficients of the Ritz vectors
         theta, S = np.linalg.eigh((T + T.T) / 2)
-        order = np.argsort(-by(theta))
-        value, S = theta[order[0]], S[:, order].T  # a row holds the coefficients of a Ritz vector
-        vector = S[0] @ V[:k]
-        v, scale = S[0] @ HV[:k] - value * vector, np.abs(theta).max()
-        residual = np.linalg.norm(v)
-        if residual <= tol * abs(value):
-            break
-        if k == basis:
-            V[:3], HV[:3], k = S[:3] @ V, S[:3] @ HV, 3
-    converged = bool(residual <= tol * abs(value))
-    return Eigenpair(float(value), vector, float(residual), products, converged)
+        order = np.argsort(-self.by(theta))
+        value, S = theta[order[0]], S[:, order].T  # one in each row, the best first
+        vector = S[0] @ V
+        r = S[0] @ HV - value * vector
+        residual = float(np.linalg.norm(r))
+        converged = residual <= self.tol * abs(value)
+        self.found = Eigenpair(float(value), vector, residual, self.products, bool(converged))
+        if self.k == len(self.V):  # the basis is full: continue from the best three
+            self.V[:3], self.HV[:3], self.k = S[:3] @ V, S[:3] @ HV, 3
+        outside = r - (self.V[:self.k] @ r) @ self.V[:self.k]  # of the span
+        norm = np.linalg.norm(outside)
+        invariant = norm <= 1e-6 * np.abs(theta).max()  # H v lies in the span: what is outside is rounding
+        not_above = self.products == 1 and self.by(value) <= self.above
+        self.done = converged or invariant or not_above or self.products == self.max_iters
+        if not self.done:
+            self.vector = outside / norm
 
 
-def extreme_eigenvalue(t: int, last: np.ndarray, tol: float, max_iters: int, by: Callable) -> Generator:
-    """eigenpair() at step t from a random start that t alone determines.
+def side_by_side(products: Callable, searches: list) -> list:
+    """The Eigenpairs that searches find, each of its own matrix, as two products take little longer than one.
 
-    Where two eigenvalues lie close, it can settle on the second. The Rayleigh quotient of any vector is a
-    lower bound of the largest: where that of `last`, (n,), the eigenvector of the estimate before, is above
-    what was found, eigenpair() starts from there, too. Any other `last` costs this product.
+    products: from a vector of each search, (n,), to its product; that of a search that is done is not used.
     """
-    found = yield from eigenpair(np.random.default_rng(t).standard_normal(last.size), tol, max_iters, by)
-    bound = yield from eigenpair(last, tol, 1, by)
-    if by(bound.value) > by(found.value):
-        other = yield from eigenpair(last, tol, max_iters, by)
-        found = max(found, other, key=lambda pair: by(pair.value))
-    return found
+    while not all(search.done for search in searches):
+        for search, Hv in zip(searches, products(*[search.vector for search in searches])):
+            if not search.done:
+                search.update(Hv)
+    return [search.found for search in searches]
 
 
-def side_by_side(products: Callable, *iterations: Generator) -> list:
-    """The Eigenpairs of iterations that go on in step, as several products cost little more than one.
+def extreme_eigenpairs(products: Callable, t: int, last: list, tol: float, max_iters: int, bys: list) -> list:
+    """The Eigenpair of the largest eigenvalue of each matrix at step t, see RayleighRitz and side_by_side().
 
-    products: takes a vector of each, (n,), and returns its product to each.
+    A search starts from a random vector that t alone determines. Where two eigenvalues lie close, it can
+    settle on the second. The Rayleigh quotient of any vector is a lower bound of the largest: where that of
+    `last`, the eigenvectors of the estimate before, (n,) each, is above what was found, a search from there
+    follows. Any other `last` costs this product.
     """
-    vectors, pairs = [next(iteration) for iteration in iterations], [None] * len(iterations)
-    while None in pairs:
-        for i, product in enumerate(products(*vectors)):
-            if pairs[i] is None:
-                try:
-                    vectors[i] = iterations[i].send(product)
-                except StopIteration as end:
-                    pairs[i] = end.value
-    return pairs
+    start = np.random.default_rng(t).standard_normal(last[0].size)
+    cold = side_by_side(products, [RayleighRitz(start, tol, max_iters, by) for by in bys])
+    warm = side_by_side(products, [RayleighRitz(vector, tol, max_iters, by, above=by(pair.value))
+                                   for vector, by, pair in zip(last, bys, cold)])
+    return [w if by(w.value) > by(c.value) else c for by, c, w in zip(bys, cold, warm)]
 
 
 def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Callable:
@@ -560,9 +562,8 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
             Hv, HDw = (product.numpy().ravel() for product in hessian_vector_product(x_t, *images))
             return Hv, root * HDw
 
-        (last_L, last_lambda), limits = state.eigenvectors.numpy(), (args.optim_tol, args.optim_max_iters)
-        L, lambda_max = side_by_side(products, extreme_eigenvalue(t, last_L, *limits, by=np.abs),
-                                     extreme_eigenvalue(t, last_lambda, *limits, by=np.positive))
+        L, lambda_max = extreme_eigenpairs(products, t, state.eigenvectors.numpy(), args.optim_tol,
+                                           args.optim_max_iters, [np.abs, np.positive])
         state.eigenvectors.assign([L.vector, lambda_max.vector])
         state.curvature.assign([abs(L.value), lambda_max.value])
         return {"L": L, LAMBDA: lambda_max}
