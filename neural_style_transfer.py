@@ -385,12 +385,11 @@ CURVATURE_COLUMNS = ("alpha_eff_max*L", "L", LAMBDA)  # with --optim
 
 
 def gradient(y, x, v=None):
-    """grad y of the scalar y with respect to the tensor x; with v, J^T v of a y of v's shape.
+    """The gradient of the scalar y with respect to the tensor x; with v: J^T v, J the Jacobian of a y like v.
 
-    For functions that TensorFlow compiles; raises RuntimeError elsewhere. Where x, or what is computed
-    from it, is used more than twice, TensorFlow sums the contributions by one AddN, in an order that
-    depends on which of them is free first: the last bits would differ from run to run. A chain of sums
-    of two has one result only.
+    For functions that TensorFlow compiles; raises RuntimeError elsewhere. Where a tensor is used several
+    times, TensorFlow adds what comes back from each use, by default in the order in which it is ready: from
+    three on, the last bits would differ from run to run. This way it adds two at a time, in a fixed order.
     """
     return tf.gradients(y, x, v, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE)[0]
 
@@ -622,13 +621,11 @@ def optimise(step: Callable, state, estimate: Optional[Callable], start: int, ns
     None to leave the curvature out.
     """
     for t in range(start + 1, nsteps + 1):
-        x_t = None
-        if estimate is not None and (due(t, every) or np.isnan(state.curvature.numpy()).any()):
-            x_t = tf.identity(state.x)
+        wanted = estimate is not None and (due(t, every) or np.isnan(state.curvature.numpy()).any())
+        x_t = tf.identity(state.x) if wanted else None  # a copy: step() changes state.x
         *values, finite = step().numpy().tolist()
-        numbers, estimates = dict(zip(COLUMNS, values)), {}
-        if x_t is not None:
-            estimates = estimate(t, x_t, effective_learning_rate(state.optimizer))
+        numbers = dict(zip(COLUMNS, values))
+        estimates = estimate(t, x_t, effective_learning_rate(state.optimizer)) if wanted else {}
         if estimate is not None:
             numbers |= curvature_columns(state, numbers["alpha_eff_max"])
         yield Row(t, numbers, bool(finite) and all(map(math.isfinite, numbers.values())), estimates)
