@@ -37,7 +37,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Callable, Generator, Iterator, NamedTuple, Optional
+from typing import Callable, Iterator, NamedTuple, Optional
 
 PROGRAM = "neural_style_transfer.py"
 if missing := [name for name in ("numpy", "PIL", "tensorflow") if importlib.util.find_spec(name) is None]:
@@ -155,37 +155,45 @@ def set_vgg16_weights(vgg16, path: Path) -> None:
     ReLU networks are positively homogeneous: kernels times s_l / s_(l-1) and biases times s_l do
     that and nothing else. So the default loss weights, made for VGG-19, balance here, too.
     """
-    scale = 1.0
-    for layer, (kernel, bias) in sorted(onnx_convolutions(path.read_bytes()).items()):
-        previous, scale = scale, VGG16_SCALES.get(layer, scale)
-        vgg16.get_layer(layer).set_weights([kernel * np.float32(scale / previous), bias * np.float32(scale)])
+    data, scale = path.read_bytes(), 1.0
+    for layer in vgg16.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = onnx_convolution(data, layer.name, *layer.kernel.shape[2:])
+            previous, scale = scale, VGG16_SCALES.get(layer.name, scale)
+            layer.set_weights([kernel * np.float32(scale / previous), bias * np.float32(scale)])
 
 
-def onnx_convolutions(data: bytes) -> dict:
-    """{layer: (kernel (3, 3, in, out), bias (out,))}, float32, of the .onnx file whose hash was checked.
+def onnx_convolution(data: bytes, layer: str, C_in: int, C_out: int) -> tuple:
+    """A layer's kernel (3, 3, C_in, C_out) and bias (C_out,), float32, from the .onnx file of VGG16_SHA256.
 
-    ONNX is protobuf: a tensor's name is followed by the byte 0x4A, the length of its raw little-endian
-    float32 data as a varint, and the data; a kernel's are in the order (out, in, 3, 3).
+    ONNX is protobuf: after a tensor's name come the byte 0x4A, the length of its data, which ends with the
+    first byte below 0x80, and its data: little-endian float32, a kernel in the order (C_out, C_in, 3, 3).
     """
-    tensor = rb"functional_1/(block\d_conv\d)_1/(convolution|Squeeze)[^:]*:0\x4A([\x80-\xFF]*[\x00-\x7F])"
-    kernels, biases = {}, {}
-    for match in re.finditer(tensor, data):
-        layer, kind, varint = match.groups()
-        length = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(varint))
-        arrays = kernels if kind == b"convolution" else biases
-        arrays[layer.decode()] = np.frombuffer(data, "<f4", length // 4, match.end())
-    return {layer: (kernels[layer].reshape(len(bias), -1, 3, 3).transpose(2, 3, 1, 0), bias)
-            for layer, bias in biases.items()}
+
+    def tensor(name: str, *shape: int) -> np.ndarray:
+        head = f"functional_1/{layer}_1/{name}:0\x4A".encode()
+        start = data.index(head) + len(head)
+        while data[start] >= 0x80:
+            start += 1
+        return np.frombuffer(data, "<f4", math.prod(shape), start + 1).reshape(shape)
+
+    kernel = tensor("convolution/ReadVariableOp", C_out, C_in, 3, 3)
+    return kernel.transpose(2, 3, 1, 0), tensor("Squeeze", C_out)
 
 
-# Winograd's F(4 x 4, 3 x 3) (Lavin & Gray, CVPR 2016) with the points 0, 1, -1, 1/2, -2 and infinity, whose
-# rounding is half of that with 2 in place of 1/2 (Barabasz et al., ACM TOMS 2020, and measured here).
+# Winograd's algorithm (Lavin & Gray, CVPR 2016), in one dimension: three weights g and six inputs d give four
+# outputs y_i = g_0 d_i + g_1 d_(i+1) + g_2 d_(i+2) by six multiplications, where these sums have twelve:
+#     y = A^T [(G g) * (B^T d)]      (* multiplies entry by entry)
+# The six belong to the points p = 0, 1, -1, 1/2, -2 and infinity. Each row of B^T holds the coefficients of a
+# polynomial b_p, constant first, which is 0 at the other finite points. G has the rows (1, p, p^2) / b_p(p)
+# and A^T the columns (1, p, p^2, p^3); at infinity only the highest power counts. With 2, which is usual, in
+# place of 1/2, rounding would be twice as large (Barabasz et al., ACM TOMS 2020, and measured here).
 B_T = np.array([[2, -3, -4, 3, 2, 0], [0, -2, 1, 5, 2, 0], [0, 2, -5, 1, 2, 0],
                 [0, -2, -1, 2, 1, 0], [0, 1, -2, -1, 2, 0], [0, 2, -3, -4, 3, 2]])
 G = np.array([[15, 0, 0], [5, 5, 5], [-5, 5, -5], [-32, -16, -8], [1, -2, 4], [0, 0, 15]]) / 30
 A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 1 / 2, -2, 0], [0, 1, 1, 1 / 4, 4, 0],
                 [0, 1, -1, 1 / 8, -8, 1]])
-TILES_OF_STRIP = 256  # at most: as many as stay in the cache
+TILES_OF_STRIP = 256  # at most, so that a strip stays in the processor's cache
 
 
 def winograd_op(layer) -> Callable:
@@ -196,17 +204,19 @@ def winograd_op(layer) -> Callable:
     direct = layer.convolution_op
 
     @functools.cache
-    def U():
+    def layer_kernels():
         with tf.init_scope():  # once, outside of the graph that is being built
             return transformed_kernels(layer.kernel.numpy())
 
     def convolution(x, U, turned: bool = False):
-        convolve = tf.custom_gradient(lambda x: (winograd_convolution(x, U, turned),
-                                                 lambda dY: convolution(dY, U, not turned)))
+        @tf.custom_gradient
+        def convolve(x):
+            return winograd_convolution(x, U, turned), lambda dY: convolution(dY, U, not turned)
+
         return convolve(x)
 
     def convolution_op(x, kernel):
-        return convolution(x, U()) if winograd_pays(x.shape, kernel.shape) else direct(x, kernel)
+        return convolution(x, layer_kernels()) if winograd_pays(x.shape, kernel.shape) else direct(x, kernel)
 
     return convolution_op
 
@@ -215,11 +225,13 @@ def winograd_pays(x_shape: tuple, kernel_shape: tuple) -> bool:
     """Whether Winograd's algorithm is the faster one, as measured from 64 to 1024 pixels.
 
     Its transforms are memory traffic, which few channels do not repay; its kernels are four times as large
-    and have to be read however few tiles there are. While Keras builds the network, H and W are None.
+    and have to be read however few tiles there are.
     """
     _, H, W, _ = x_shape
-    channels = min(kernel_shape[2:])
-    return None not in (H, W) and channels >= 128 and -(-H // 4) * -(-W // 4) * channels >= 16384
+    if H is None or W is None:  # while Keras builds the network
+        return False
+    channels, tiles = min(kernel_shape[2:]), math.ceil(H / 4) * math.ceil(W / 4)
+    return channels >= 128 and tiles * channels >= 16384
 
 
 def transformed_kernels(g: np.ndarray):
@@ -230,48 +242,55 @@ def transformed_kernels(g: np.ndarray):
 
 @functools.cache
 def winograd_tiles(H: int, W: int) -> tuple:
-    """Where the inputs of the tiles lie in H x W positions, and where the outputs of these are in the tiles.
+    """Which positions each tile reads, and where the output at each position is among those of the tiles.
 
-    Tiles of 4 x 4 outputs, row by row, form strips of n tiles. Returns the inputs, int32 (strips, 36, n):
-    y W + x, or H W outside of the picture; and the outputs, int32 (H W,): indices into (strips, 16, n).
+    Tiles of 4 x 4 outputs, which read 6 x 6 inputs, cover the H x W positions row by row, in strips of n.
+    Returns the inputs, int32 (strips, 36, n): y W + x, or H W outside of the picture; and the outputs, int32
+    (H W,): indices into (strips, 16, n), flattened.
+
+    For example, 8 x 8 positions have 2 x 2 tiles in one strip. Tile 0 reads rows -1 to 4: inputs[0, :, 0] is
+    64 64 64 64 64 64, 64 0 1 2 3 4, 64 8 9 10 11 12, ..., 64 32 33 34 35 36. The output in row 5, column 2 is
+    in row 1, column 2 of tile 2: outputs[5 * 8 + 2] is (1 * 4 + 2) * 4 + 2.
     """
-    h, w = -(-H // 4), -(-W // 4)
-    strips = -(-h * w // TILES_OF_STRIP)
-    tiles = -(-h * w // strips)
-    i, j = np.divmod(np.arange(strips * tiles), w)
-    r, s = np.divmod(np.arange(36)[:, np.newaxis], 6)
-    y, x = 4 * i + r - 1, 4 * j + s - 1
-    inside = (0 <= y) & (y < H) & (0 <= x) & (x < W)
-    inputs = np.where(inside, y * W + x, H * W).reshape(36, strips, tiles).swapaxes(0, 1)
-    y, x = np.divmod(np.arange(H * W), W)
-    strip, tile = np.divmod(y // 4 * w + x // 4, tiles)
-    outputs = (strip * 16 + y % 4 * 4 + x % 4) * tiles + tile
-    return inputs.astype(np.int32), outputs.astype(np.int32)
+    h, w = math.ceil(H / 4), math.ceil(W / 4)  # rows and columns of tiles
+    strips = math.ceil(h * w / TILES_OF_STRIP)
+    n = math.ceil(h * w / strips)
+    positions = np.pad(np.arange(H * W, dtype=np.int32).reshape(H, W),
+                       ((1, 4 * h + 1 - H), (1, 4 * w + 1 - W)), constant_values=H * W)
+    windows = np.lib.stride_tricks.sliding_window_view(positions, (6, 6))[::4, ::4].reshape(h * w, 36)
+    inputs = np.resize(windows, (strips * n, 36))  # the last strip may be filled up by tiles of the first
+    indices = np.arange(strips * 16 * n, dtype=np.int32).reshape(strips, 16, n).swapaxes(1, 2)
+    tiles = indices.reshape(strips * n, 4, 4)[:h * w].reshape(h, w, 4, 4)
+    outputs = tiles.swapaxes(1, 2).reshape(4 * h, 4 * w)[:H, :W]  # the tiles laid out as a picture
+    return inputs.reshape(strips, n, 36).swapaxes(1, 2), outputs.ravel()
 
 
 def winograd_convolution(x, U, turned: bool = False):
     """Y = A^T [U * (B^T d B)] A: a 3 x 3 convolution, padded to the same size, in tiles of 4 x 4 outputs.
 
     A tile's inputs d are 6 x 6. Only the products over the channels, one for each of 36 positions, grow with
-    both numbers of channels: 36 multiplications where the direct way needs 144 (Lavin & Gray, CVPR 2016,
-    section 4). Exact but for rounding: in float32 about 1e-5 of the largest value.
+    both numbers of channels: 36 multiplications where the direct way needs 144 (Lavin & Gray, section 4).
+    Exact but for rounding: in float32 about 1e-5 of the largest value.
 
     x: float32 (1, H, W, C_in), of known shape; U: from transformed_kernels. Returns float32 (1, H, W, C_out).
     turned: with every kernel turned by 180 degrees and C_out exchanged for C_in, which is the gradient.
     """
-    _, H, W, C = x.shape
-    b_T, a_T = (B_T[:, ::-1], A_T[::-1]) if turned else (B_T, A_T)
+    _, H, W, C_in = x.shape
+    b_T, a_T, C_out = B_T, A_T, U.shape[2]
+    if turned:  # inputs and outputs in reverse order are as good as a kernel in reverse order
+        b_T, a_T, C_out = B_T[:, ::-1], A_T[::-1], U.shape[1]
+    # With a matrix written as a column of numbers, row by row, B^T d B is kron(B^T, B^T) d.
     BB, AA = (tf.constant(np.kron(matrix, matrix), tf.float32) for matrix in (b_T, a_T))
     inputs, outputs = winograd_tiles(H, W)
-    x = tf.pad(tf.reshape(x, [-1, C]), [[0, 1], [0, 0]])
+    flat = tf.pad(tf.reshape(x, [-1, C_in]), [[0, 1], [0, 0]])  # zeros at H W: outside of the picture
 
-    def strip(inputs):
-        V = tf.reshape(BB @ tf.reshape(tf.gather(x, inputs), [36, -1]), [36, -1, C])
-        M = tf.matmul(V, U, transpose_b=turned)
+    def strip(positions):
+        V = BB @ tf.reshape(tf.gather(flat, positions), [36, -1])
+        M = tf.matmul(tf.reshape(V, [36, -1, C_in]), U, transpose_b=turned)  # U * V, summed over C_in
         return AA @ tf.reshape(M, [36, -1])
 
     Y = tf.map_fn(strip, inputs, fn_output_signature=tf.float32)
-    return tf.reshape(tf.gather(tf.reshape(Y, [-1, U.shape[1 if turned else 2]]), outputs), [1, H, W, -1])
+    return tf.reshape(tf.gather(tf.reshape(Y, [-1, C_out]), outputs), [1, H, W, C_out])
 
 
 # ---------------------------------------------------------------------------------- losses
@@ -385,12 +404,11 @@ CURVATURE_COLUMNS = ("alpha_eff_max*L", "L", LAMBDA)  # with --optim
 
 
 def gradient(y, x, v=None):
-    """grad y of the scalar y with respect to the tensor x; with v, J^T v of a y of v's shape.
+    """The gradient of the scalar y with respect to the tensor x; with v: J^T v, J the Jacobian of a y like v.
 
-    For functions that TensorFlow compiles; raises RuntimeError elsewhere. Where x, or what is computed
-    from it, is used more than twice, TensorFlow sums the contributions by one AddN, in an order that
-    depends on which of them is free first: the last bits would differ from run to run. A chain of sums
-    of two has one result only.
+    For functions that TensorFlow compiles; raises RuntimeError elsewhere. Where a tensor is used several
+    times, TensorFlow adds what comes back from each use, by default in the order in which it is ready: from
+    three on, the last bits would differ from run to run. This way it adds two at a time, in a fixed order.
     """
     return tf.gradients(y, x, v, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE)[0]
 
@@ -454,7 +472,7 @@ def make_hessian_vector_product(objective: Callable) -> Callable:
 
 
 class Eigenpair(NamedTuple):
-    """What eigenpair() found."""
+    """What RayleighRitz found."""
 
     value: float  # the Rayleigh quotient lambda = <v, H v>, signed
     vector: np.ndarray  # v, of norm 1, float64 (n,)
@@ -463,78 +481,80 @@ class Eigenpair(NamedTuple):
     converged: bool  # residual <= tol * |lambda|
 
 
-def eigenpair(start: np.ndarray, tol: float, max_iters: int, by: Callable, basis: int = 8) -> Generator:
-    """The eigenvalue of a symmetric H that is largest in magnitude (`by` np.abs) or in value (np.positive).
+class RayleighRitz:
+    """A search for the largest eigenvalue of a symmetric H, by magnitude (np.abs) or by value (np.positive).
 
-    Rayleigh-Ritz on the span of what power iteration has met, which takes fewer products than its last
-    iterate alone (Parlett, The Symmetric Eigenvalue Problem, ch. 11-13). It stops when the residual
-    r = |H v - lambda v| is at most `tol` |lambda|: an eigenvalue then lies within r of lambda, and the
-    error is about r^2 / gap. A small change of lambda from one iterate to the next would prove nothing
-    where eigenvalues lie close.
+    Until it is `done`, call update(H v) with v = `vector`. `found` is the best Eigenpair in the span of all
+    these v, which takes fewer products than power iteration, whose best is the last v (Parlett, The Symmetric
+    Eigenvalue Problem, ch. 11-13). It has converged when the residual r = |H v - lambda v| is at most `tol`
+    |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap. A small change of
+    lambda from one product to the next would prove nothing where eigenvalues lie close.
 
-    A generator, so that side_by_side() can run two: it yields each v it needs and is sent H v, (n,), of
-    float32's accuracy; it returns an Eigenpair. Where H v is not finite, its value is NaN.
-    start: (n,), any norm but 0. tol: 1e-6 or more. basis: how many vectors are kept, in float64, so that
-    no norm over- or underflows; when it is full, it goes on from the best three Ritz vectors.
+    start: (n,), any norm but 0. tol: 1e-6 or more. max_iters: products at most. by: np.abs or np.positive.
+    above: if the Rayleigh quotient of `start` is not above this, the search ends with this one product.
     """
-    V, HV = np.zeros((2, basis, start.size))
-    v, k = start.astype(np.float64), 0
-    scale = np.linalg.norm(v)
-    for products in range(1, max_iters + 1):
-        v = v - (V[:k] @ v) @ V[:k]
-        norm = np.linalg.norm(v)
-        if norm <= 1e-6 * scale:  # the span is invariant: what is left is rounding
-            products -= 1
-            break
-        V[k] = v / norm
-        HV[k] = yield V[k]
-        k += 1
-        if not np.isfinite(HV[k - 1]).all():
-            return Eigenpair(math.nan, V[k - 1], math.nan, products, False)
-        T = V[:k] @ HV[:k].T
+
+    def __init__(self, start: np.ndarray, tol: float, max_iters: int, by: Callable, above: float = -math.inf):
+        self.tol, self.max_iters, self.by, self.above = tol, max_iters, by, above
+        # The first k rows: an orthonormal basis, and H times it. In float64 no norm over- or underflows.
+        self.V, self.HV = np.zeros((2, 8, start.size))
+        self.k, self.products, self.found, self.done = 0, 0, None, False
+        start = start.astype(np.float64)
+        self.vector = start / np.linalg.norm(start)
+
+    def update(self, Hv: np.ndarray) -> None:
+        """Hv: H times `vector`, (n,), of float32's accuracy; if it is not finite, the value found is NaN."""
+        self.V[self.k], self.HV[self.k] = self.vector, Hv
+        self.k, self.products = self.k + 1, self.products + 1
+        if not np.isfinite(Hv).all():
+            self.found, self.done = Eigenpair(math.nan, self.vector, math.nan, self.products, False), True
+            return
+        V, HV = self.V[:self.k], self.HV[:self.k]
+        T = V @ HV.T  # H in this basis: its eigenvectors are the coefficients of the Ritz vectors
         theta, S = np.linalg.eigh((T + T.T) / 2)
-        order = np.argsort(-by(theta))
-        value, S = theta[order[0]], S[:, order].T  # a row holds the coefficients of a Ritz vector
-        vector = S[0] @ V[:k]
-        v, scale = S[0] @ HV[:k] - value * vector, np.abs(theta).max()
-        residual = np.linalg.norm(v)
-        if residual <= tol * abs(value):
-            break
-        if k == basis:
-            V[:3], HV[:3], k = S[:3] @ V, S[:3] @ HV, 3
-    converged = bool(residual <= tol * abs(value))
-    return Eigenpair(float(value), vector, float(residual), products, converged)
+        order = np.argsort(-self.by(theta))
+        value, S = theta[order[0]], S[:, order].T  # one in each row, the best first
+        vector = S[0] @ V
+        r = S[0] @ HV - value * vector
+        residual = float(np.linalg.norm(r))
+        converged = residual <= self.tol * abs(value)
+        self.found = Eigenpair(float(value), vector, residual, self.products, bool(converged))
+        if self.k == len(self.V):  # the basis is full: continue from the best three
+            self.V[:3], self.HV[:3], self.k = S[:3] @ V, S[:3] @ HV, 3
+        outside = r - (self.V[:self.k] @ r) @ self.V[:self.k]  # of the span
+        norm = np.linalg.norm(outside)
+        invariant = norm <= 1e-6 * np.abs(theta).max()  # H v lies in the span: what is outside is rounding
+        not_above = self.products == 1 and self.by(value) <= self.above
+        self.done = converged or invariant or not_above or self.products == self.max_iters
+        if not self.done:
+            self.vector = outside / norm
 
 
-def extreme_eigenvalue(t: int, last: np.ndarray, tol: float, max_iters: int, by: Callable) -> Generator:
-    """eigenpair() at step t from a random start that t alone determines.
+def side_by_side(products: Callable, searches: list) -> list:
+    """The Eigenpairs that searches find, each of its own matrix, as two products take little longer than one.
 
-    Where two eigenvalues lie close, it can settle on the second. The Rayleigh quotient of any vector is a
-    lower bound of the largest: where that of `last`, (n,), the eigenvector of the estimate before, is above
-    what was found, eigenpair() starts from there, too. Any other `last` costs this product.
+    products: from a vector of each search, (n,), to its product; that of a search that is done is not used.
     """
-    found = yield from eigenpair(np.random.default_rng(t).standard_normal(last.size), tol, max_iters, by)
-    bound = yield from eigenpair(last, tol, 1, by)
-    if by(bound.value) > by(found.value):
-        other = yield from eigenpair(last, tol, max_iters, by)
-        found = max(found, other, key=lambda pair: by(pair.value))
-    return found
+    while not all(search.done for search in searches):
+        for search, Hv in zip(searches, products(*[search.vector for search in searches])):
+            if not search.done:
+                search.update(Hv)
+    return [search.found for search in searches]
 
 
-def side_by_side(products: Callable, *iterations: Generator) -> list:
-    """The Eigenpairs of iterations that go on in step, as several products cost little more than one.
+def extreme_eigenpairs(products: Callable, t: int, last: list, tol: float, max_iters: int, bys: list) -> list:
+    """The Eigenpair of the largest eigenvalue of each matrix at step t, see RayleighRitz and side_by_side().
 
-    products: takes a vector of each, (n,), and returns its product to each.
+    A search starts from a random vector that t alone determines. Where two eigenvalues lie close, it can
+    settle on the second. The Rayleigh quotient of any vector is a lower bound of the largest: where that of
+    `last`, the eigenvectors of the estimate before, (n,) each, is above what was found, a search from there
+    follows. Any other `last` costs this product.
     """
-    vectors, pairs = [next(iteration) for iteration in iterations], [None] * len(iterations)
-    while None in pairs:
-        for i, product in enumerate(products(*vectors)):
-            if pairs[i] is None:
-                try:
-                    vectors[i] = iterations[i].send(product)
-                except StopIteration as end:
-                    pairs[i] = end.value
-    return pairs
+    start = np.random.default_rng(t).standard_normal(last[0].size)
+    cold = side_by_side(products, [RayleighRitz(start, tol, max_iters, by) for by in bys])
+    warm = side_by_side(products, [RayleighRitz(vector, tol, max_iters, by, above=by(pair.value))
+                                   for vector, by, pair in zip(last, bys, cold)])
+    return [w if by(w.value) > by(c.value) else c for by, c, w in zip(bys, cold, warm)]
 
 
 def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Callable:
@@ -560,9 +580,8 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
             Hv, HDw = (product.numpy().ravel() for product in hessian_vector_product(x_t, *images))
             return Hv, root * HDw
 
-        (last_L, last_lambda), limits = state.eigenvectors.numpy(), (args.optim_tol, args.optim_max_iters)
-        L, lambda_max = side_by_side(products, extreme_eigenvalue(t, last_L, *limits, by=np.abs),
-                                     extreme_eigenvalue(t, last_lambda, *limits, by=np.positive))
+        L, lambda_max = extreme_eigenpairs(products, t, state.eigenvectors.numpy(), args.optim_tol,
+                                           args.optim_max_iters, [np.abs, np.positive])
         state.eigenvectors.assign([L.vector, lambda_max.vector])
         state.curvature.assign([abs(L.value), lambda_max.value])
         return {"L": L, LAMBDA: lambda_max}
@@ -621,13 +640,11 @@ def optimise(step: Callable, state, estimate: Optional[Callable], start: int, ns
     None to leave the curvature out.
     """
     for t in range(start + 1, nsteps + 1):
-        x_t = None
-        if estimate is not None and (due(t, every) or np.isnan(state.curvature.numpy()).any()):
-            x_t = tf.identity(state.x)
+        wanted = estimate is not None and (due(t, every) or np.isnan(state.curvature.numpy()).any())
+        x_t = tf.identity(state.x) if wanted else None  # a copy: step() changes state.x
         *values, finite = step().numpy().tolist()
-        numbers, estimates = dict(zip(COLUMNS, values)), {}
-        if x_t is not None:
-            estimates = estimate(t, x_t, effective_learning_rate(state.optimizer))
+        numbers = dict(zip(COLUMNS, values))
+        estimates = estimate(t, x_t, effective_learning_rate(state.optimizer)) if wanted else {}
         if estimate is not None:
             numbers |= curvature_columns(state, numbers["alpha_eff_max"])
         yield Row(t, numbers, bool(finite) and all(map(math.isfinite, numbers.values())), estimates)

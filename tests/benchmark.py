@@ -390,8 +390,7 @@ def lipschitz(size: int, nsteps: int, words: list) -> None:
         for name, by in numbers.items():
             product = form(hessian_vector_product, x_t, roots[name], spent)
             spent.clear()
-            iteration = nst.extreme_eigenvalue(t, last[name], args.optim_tol, args.optim_max_iters, by)
-            pair, = nst.side_by_side(lambda v: [product(v)], iteration)
+            pair, = nst.extreme_eigenpairs(lambda v: [product(v)], t, [last[name]], args.optim_tol, args.optim_max_iters, [by])
             last[name] = pair.vector
             products[name].append(len(spent))
             told[name] += not pair.converged
@@ -472,7 +471,7 @@ def kinks(size: int, steps: int, learning_rate: float) -> None:
     product = tf.function(lambda x, v: nst.gradient(nst.gradient(objective(x), x), x, v), autograph=False)
     H = lambda v: product(tf.constant(x), tf.constant(v.reshape(x.shape))).numpy().ravel()  # noqa: E731
     start = np.random.default_rng(0).standard_normal(x.size)
-    top = nst.side_by_side(lambda v: [H(v)], nst.eigenpair(start, 1e-4, 200, np.abs))[0]
+    top, = nst.side_by_side(lambda v: [H(v)], [nst.RayleighRitz(start, 1e-4, 200, np.abs)])
     v = top.vector.reshape(x.shape) * np.linalg.norm(d)
     norm, g = np.linalg.norm, gradient(tf.constant(x)).numpy()
     print(f"{machine()}; {size} pixels, rate {learning_rate}, x before step {steps}, float64: L = {abs(top.value):.3g}; "
@@ -485,7 +484,7 @@ def kinks(size: int, steps: int, learning_rate: float) -> None:
     roots = np.sqrt(alpha_eff), np.sqrt(alpha_eff) * free
     values = [pair.value for pair in nst.side_by_side(
         lambda *vectors: [root * H(root * v) for root, v in zip(roots, vectors)],
-        *(nst.eigenpair(start, 1e-3, 200, np.positive) for _ in roots))]
+        [nst.RayleighRitz(start, 1e-3, 200, np.positive) for _ in roots])]
     print(f"\nlambda_max {values[0]:.3g}, over the entries that are free {values[1]:.3g}: {values[1] / values[0] - 1:+.1%}")
 
 
@@ -515,8 +514,8 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
             def estimate(t, x_t, alpha_eff):
                 """lambda_max alone."""
                 product = form(hessian_vector_product, x_t, np.sqrt(alpha_eff.numpy().ravel().astype(np.float64)), [])
-                iteration = nst.extreme_eigenvalue(t, state.eigenvectors.numpy()[1], args.optim_tol, args.optim_max_iters, np.positive)
-                pair, = nst.side_by_side(lambda v: [product(v)], iteration)
+                pair, = nst.extreme_eigenpairs(lambda v: [product(v)], t, state.eigenvectors.numpy()[1:], args.optim_tol,
+                                               args.optim_max_iters, [np.positive])
                 state.eigenvectors.assign([pair.vector, pair.vector])
                 state.curvature.assign([0.0, pair.value])
                 return []

@@ -27,9 +27,14 @@ def product_of(eigenvalues, scale=1.0):
     return lambda v: scale * (Q @ (eigenvalues * (Q.T @ v.astype(np.float32)))).astype(np.float32).astype(np.float64)
 
 
-def solve(nst, product, iteration):
-    """What an iteration returns, alone."""
-    return nst.side_by_side(lambda v: [product(v)], iteration)[0]
+def solve(nst, product, start, tol, max_iters, by):
+    """What a search finds, alone."""
+    return nst.side_by_side(lambda v: [product(v)], [nst.RayleighRitz(start, tol, max_iters, by)])[0]
+
+
+def extreme(nst, product, t, last, by):
+    """What is found from a random start or from the last eigenvector."""
+    return nst.extreme_eigenpairs(lambda v: [product(v)], t, [last], 1e-3, 100, [by])[0]
 
 
 # -------------------------------------------------------------------------- one eigenpair
@@ -47,13 +52,13 @@ SPECTRA = {
 @pytest.mark.parametrize("tol", [1e-2, 1e-4])
 def test_known_spectrum(nst, rng, name, tol):
     eigenvalues, product = SPECTRA[name], product_of(SPECTRA[name])
-    pair = solve(nst, product, nst.eigenpair(rng.standard_normal(N), tol, 1000, np.abs))
+    pair = solve(nst, product, rng.standard_normal(N), tol, 1000, np.abs)
     assert pair.converged and pair.residual <= tol * abs(pair.value)
     assert np.linalg.norm(pair.vector) == pytest.approx(1, abs=1e-5)
     assert abs(abs(pair.value) / 10 - 1) <= 2.5 * tol  # the residual tells nothing apart that lies within it
     assert min(abs(eigenvalues - pair.value)) <= pair.residual + 1e-5, "the residual bounds the error"
     assert pair.residual == pytest.approx(np.linalg.norm(product(pair.vector) - pair.value * pair.vector), rel=0.02, abs=1e-5)
-    by_value = solve(nst, product, nst.eigenpair(rng.standard_normal(N), tol, 1000, np.positive))
+    by_value = solve(nst, product, rng.standard_normal(N), tol, 1000, np.positive)
     assert by_value.value == pytest.approx(eigenvalues.max(), rel=2.5 * tol)
     assert pair.value < 0 or name != "negative"
 
@@ -61,7 +66,7 @@ def test_known_spectrum(nst, rng, name, tol):
 @pytest.mark.parametrize("scale", [1e-30, 1e-24, 1.0, 1e18, 1e30])
 def test_the_scale_changes_nothing_but_the_scale(nst, scale):
     start = np.random.default_rng(1).standard_normal(N)
-    plain, scaled = (solve(nst, product_of(np.r_[10, 4, BASE], s), nst.eigenpair(start, 1e-3, 100, np.abs)) for s in (1.0, scale))
+    plain, scaled = (solve(nst, product_of(np.r_[10, 4, BASE], s), start, 1e-3, 100, np.abs) for s in (1.0, scale))
     assert scaled.converged and scaled.products == plain.products
     assert scaled.value / scale == pytest.approx(plain.value, rel=1e-6)
 
@@ -75,18 +80,18 @@ def test_an_invariant_span(nst, rng, diagonal):
         calls.append(v)
         return np.float32(diagonal) * v.astype(np.float32)
 
-    pair = solve(nst, product, nst.eigenpair(rng.standard_normal(3), 1e-12, 100, np.abs))
+    pair = solve(nst, product, rng.standard_normal(3), 1e-12, 100, np.abs)
     assert len(calls) == pair.products <= 3
     assert pair.value == pytest.approx(max(diagonal, key=abs), rel=1e-6)
 
 
 def test_products_that_are_not_finite(nst):
-    pair = solve(nst, lambda v: v * np.inf, nst.eigenpair(np.ones(9), 1e-2, 100, np.abs))
+    pair = solve(nst, lambda v: v * np.inf, np.ones(9), 1e-2, 100, np.abs)
     assert np.isnan(pair.value) and not pair.converged and pair.products == 1
 
 
 def test_too_few_products_are_not_passed_off_as_converged(nst, rng):
-    pair = solve(nst, product_of(SPECTRA["dense to the top"]), nst.eigenpair(rng.standard_normal(N), 1e-6, 5, np.abs))
+    pair = solve(nst, product_of(SPECTRA["dense to the top"]), rng.standard_normal(N), 1e-6, 5, np.abs)
     assert not pair.converged and pair.products == 5 and pair.residual > 1e-6 * abs(pair.value)
 
 
@@ -96,20 +101,20 @@ def test_fewer_products_than_plain_power_iteration(nst, rng):
     while np.linalg.norm(product(v) - (v @ product(v)) * v) > 1e-2 * abs(v @ product(v)):
         v = product(v) / np.linalg.norm(product(v))
         plain += 1
-    assert solve(nst, product, nst.eigenpair(rng.standard_normal(N), 1e-2, 100, np.abs)).products * 3 <= plain
+    assert solve(nst, product, rng.standard_normal(N), 1e-2, 100, np.abs).products * 3 <= plain
 
 
 def test_two_side_by_side_are_each_as_alone(nst, rng):
     """The one that ends first waits; products are shared out in the order of the iterations."""
     products, starts = [product_of(SPECTRA[name]) for name in ("separated", "close", "negative")], rng.standard_normal((3, N))
-    alone = [solve(nst, product, nst.eigenpair(start, 1e-4, 100, by)) for product, start, by in zip(products, starts, BY)]
+    alone = [solve(nst, product, start, 1e-4, 100, by) for product, start, by in zip(products, starts, BY)]
     asked = []
 
     def shared(*vectors):
         asked.append(len(vectors))
         return [product(v) for product, v in zip(products, vectors)]
 
-    together = nst.side_by_side(shared, *(nst.eigenpair(start, 1e-4, 100, by) for start, by in zip(starts, BY)))
+    together = nst.side_by_side(shared, [nst.RayleighRitz(start, 1e-4, 100, by) for start, by in zip(starts, BY)])
     assert set(asked) == {3} and len(asked) == max(pair.products for pair in alone) > min(pair.products for pair in alone)
     for one, other in zip(together, alone):
         assert one._replace(vector=0) == other._replace(vector=0) and np.array_equal(one.vector, other.vector)
@@ -134,7 +139,7 @@ def follow(nst, spectrum, steps, by=np.abs):
     last, errors, products = np.random.default_rng(0).standard_normal(N), [], []
     for t in steps:
         product = product_of(spectrum(t))
-        pair = solve(nst, lambda v: products.append(1) or product(v), nst.extreme_eigenvalue(t, last, 1e-3, 100, by))
+        pair = extreme(nst, lambda v: products.append(1) or product(v), t, last, by)
         assert pair.converged
         last = pair.vector
         truth = by(spectrum(t)).max()
@@ -164,19 +169,25 @@ def test_the_largest_by_value_where_most_are_negative(nst):
 
 def test_a_calm_eigenvalue_costs_one_product_more_than_a_cold_start(nst):
     product, cold = product_of(np.r_[10, 4, BASE]), np.random.default_rng(7).standard_normal(N)
-    alone, calls = solve(nst, product, nst.eigenpair(cold, 1e-3, 100, np.abs)), []
+    alone, calls = solve(nst, product, cold, 1e-3, 100, np.abs), []
     for last in Q[:, 0], Q[:, 1], Q[:, 200], cold, 1e-20 * cold.astype(np.float32):  # right; stale; of another image; none yet
         calls.clear()
-        pair = solve(nst, lambda v: calls.append(1) or product(v), nst.extreme_eigenvalue(7, last + 1e-2 * Q[:, 5], 1e-3, 100, np.abs))
+        pair = extreme(nst, lambda v: calls.append(1) or product(v), 7, last + 1e-2 * Q[:, 5], np.abs)
         assert np.array_equal(pair.vector, alone.vector) and pair.value == alone.value
         assert len(calls) == alone.products + 1 and pair.products == alone.products
 
 
 def test_every_step_has_a_start_of_its_own(nst):
     """The same at the same step, whatever the last vector was."""
-    first = {t: next(nst.extreme_eigenvalue(t, np.ones(N), 1e-3, 100, np.abs)) for t in (1, 2, 3, 1000)}
+
+    def first_vector(t, last, by):
+        asked = []
+        extreme(nst, lambda v: asked.append(v) or v, t, last, by)
+        return asked[0]
+
+    first = {t: first_vector(t, np.ones(N), np.abs) for t in (1, 2, 3, 1000)}
     for t, v in first.items():
-        assert np.array_equal(v, next(nst.extreme_eigenvalue(t, Q[:, 0], 1e-2, 10, np.positive)))
+        assert np.array_equal(v, first_vector(t, Q[:, 0], np.positive))
         assert all(abs(v @ other) < 0.3 for step, other in first.items() if step != t)
 
 
@@ -185,10 +196,10 @@ def test_the_last_eigenvector_mends_a_start_that_settles_on_the_second(nst, by, 
     spectrum = np.r_[eigenvalues, BASE if eigenvalues[1] > 0 else np.full(N - 2, -90)]
     product, mended = product_of(spectrum), 0
     for t in range(1, 401):
-        cold = solve(nst, product, nst.eigenpair(np.random.default_rng(t).standard_normal(N), 1e-3, 100, by))
+        cold = solve(nst, product, np.random.default_rng(t).standard_normal(N), 1e-3, 100, by)
         if abs(cold.value - eigenvalues[1]) < 0.1:
             mended += 1
-            pair = solve(nst, product, nst.extreme_eigenvalue(t, 0.9 * Q[:, 0] + 0.1 * Q[:, 2], 1e-3, 100, by))
+            pair = extreme(nst, product, t, 0.9 * Q[:, 0] + 0.1 * Q[:, 2], by)
             assert pair.value == pytest.approx(eigenvalues[0], rel=1e-5) and pair.converged
     assert mended >= 1
 

@@ -163,6 +163,17 @@ def test_features_are_keras_vgg19(nst, weights, tmp_path):
         np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4 * float(np.max(expected)))
 
 
+LAYERS = [f"block{block}_conv{i}" for block, count in enumerate([2, 2, 3, 3, 3], 1) for i in range(1, count + 1)]
+CHANNELS = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+
+
+@pytest.fixture(scope="module")
+def convolutions(nst, weights):
+    """{layer: (kernel, bias)} of ImageNet's VGG-16."""
+    data = weights.read_bytes()
+    return {layer: nst.onnx_convolution(data, layer, *channels) for layer, *channels in zip(LAYERS, CHANNELS, CHANNELS[1:])}
+
+
 # The first entry, in Caffe's order, of each layer's bias and of each kernel but the first, as printed in public from
 # MatConvNet's imagenet-vgg-verydeep-16.
 PUBLISHED_BIASES = [0.73429835, -0.30912212, -0.04577766, -0.06418542, -0.074358866, 0.019675018, 0.035415243, 0.013485669,
@@ -171,11 +182,8 @@ PUBLISHED_KERNELS = [0.16621928, -0.008902963, -0.0023012366, 0.002486315, -0.01
                      0.007116542, -0.0041355654, -0.0006068934, -0.0011261065, 0.00040788297]
 
 
-def test_vgg16_weights_are_the_published_ones(nst, weights):
-    convolutions = nst.onnx_convolutions(weights.read_bytes())
-    kernels, biases = ([convolutions[layer][which] for layer in sorted(convolutions)] for which in (0, 1))
-    layers = [f"block{block}_conv{i}" for block, count in enumerate([2, 2, 3, 3, 3], 1) for i in range(1, count + 1)]
-    assert sorted(convolutions) == layers
+def test_vgg16_weights_are_the_published_ones(convolutions):
+    kernels, biases = zip(*convolutions.values())
     assert [bias[0] for bias in biases] == [np.float32(bias) for bias in PUBLISHED_BIASES]
     assert [kernel[0, 0, 0, 0] for kernel in kernels[1:]] == [np.float32(kernel) for kernel in PUBLISHED_KERNELS]
 
@@ -225,10 +233,10 @@ SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
 
 
 @pytest.mark.parametrize("height, width", [(32, 32), (45, 37)])
-def test_vgg16_features_are_the_scaled_activations(nst, weights, phi, height, width):
+def test_vgg16_features_are_the_scaled_activations(nst, convolutions, phi, height, width):
     """Each layer's activations are VGG-16's own times the scale that gives them VGG-19's magnitude; pooling rounds up."""
     x = image(1, height, width, 3)
-    activations, _ = numpy_vgg16(nst.onnx_convolutions(weights.read_bytes()), x[0])
+    activations, _ = numpy_vgg16(convolutions, x[0])
     found = phi(x)
     assert set(found) == set(SCALES)
     for layer, scale in SCALES.items():
@@ -237,7 +245,7 @@ def test_vgg16_features_are_the_scaled_activations(nst, weights, phi, height, wi
 
 
 @pytest.mark.parametrize("way", ["Winograd's", "direct"])
-def test_gradient_and_hessian_vector_product_at_odd_sizes(nst, weights, monkeypatch, way):
+def test_gradient_and_hessian_vector_product_at_odd_sizes(nst, weights, convolutions, monkeypatch, way):
     """Of the mean square of the deepest layer, against NumPy's; few of the kinks lie within float32's rounding."""
     monkeypatch.setattr(nst, "winograd_pays", lambda x_shape, kernel_shape: way == "Winograd's" and None not in x_shape[1:3])
     phi, layer, x = nst.vgg_features(weights), "block5_conv2", image(1, 45, 37, 3)
@@ -251,8 +259,7 @@ def test_gradient_and_hessian_vector_product_at_odd_sizes(nst, weights, monkeypa
     def gradient(x):
         return nst.gradient(nst.tf.reduce_mean(phi(x)[layer] ** 2), x)
 
-    convolutions, h = nst.onnx_convolutions(weights.read_bytes()), 1e-9  # in between there is no kink
-    truth = numpy_gradient(x[0])
+    truth, h = numpy_gradient(x[0]), 1e-9  # in between there is no kink
     curved = (numpy_gradient(x[0] + h * v[0].astype(np.float64)) - numpy_gradient(x[0] - h * v[0].astype(np.float64))) / (2 * h)
     product = nst.make_hessian_vector_product(lambda x: [nst.tf.reduce_mean(phi(x)[layer] ** 2)])(nst.tf.constant(x), v)[0]
     for found, expected in (gradient(nst.tf.constant(x)), truth), (product, curved):
