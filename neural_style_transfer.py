@@ -23,7 +23,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import io
-import itertools
 import json
 import math
 import os
@@ -817,8 +816,8 @@ def claimed(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UsageError(f"--output: another run is writing to {str(folder)!r}; wait for it, or choose "
-                                 "another folder") from None
+                raise UsageError(f"--output: another run is writing to {str(folder)!r}; wait for it, or "
+                                 "choose another folder") from None
         yield
     finally:
         os.close(descriptor)
@@ -900,7 +899,7 @@ def log_up_to(path: Path, step: int, every: int) -> str:
 def describe(args: argparse.Namespace, weights: Path) -> dict:
     """What the pixels depend on, and ckpt_keep_max: the log's header and what a resume compares. For JSON."""
     files = {"content": args.content, "style": args.style, "weights": weights, "script": __file__}
-    flags = [flag.name for flag in all_flags() if flag.resume != FREE and flag.name not in files]
+    flags = [name for name in flags_that_are(REPORTED, REFUSED) if name not in files]
     return {
         **{in_header(name): hashlib.sha256(Path(file).read_bytes()).hexdigest()
            for name, file in files.items()},
@@ -978,7 +977,7 @@ def find_checkpoints(folder: Path) -> list:
 def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
     """The prefixes of the checkpoints that the flags ask to continue from, the best first; []: start fresh.
 
-    Raises UsageError if what was named is not there, or holds the checkpoints of several outputs.
+    Raises UsageError if what was named is not there.
     """
     if not args.branches:
         return find_checkpoints(files.checkpoints) if args.resume else []
@@ -986,16 +985,10 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
         flag, prefix = "resume_from", Path(args.resume_from.removesuffix(".index"))
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     else:
-        flag, folder = "ckpt_in", Path(args.ckpt_in)
-        folders = (folder, *sorted(folder.glob("*"))) if os.path.isdir(args.ckpt_in) else ()
-        outputs = [path for path in folders if find_checkpoints(path)]
-        if len(outputs) > 1 and outputs[0] != folder:
-            raise UsageError(f"--ckpt_in: {args.ckpt_in!r} holds checkpoints of several outputs; give "
-                             f"{', '.join(map(str, outputs))}")
-        found = find_checkpoints(outputs[0]) if outputs else []
+        flag, found = "ckpt_in", find_checkpoints(Path(args.ckpt_in))
     if not found:
         raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
-                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in a folder of some")
+                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in its folder")
     return found
 
 
@@ -1039,7 +1032,7 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
              **json.loads(state.about.numpy())}
     changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
                for key, value in state.run.items() if saved.get(key) != value}
-    refused = [in_header(flag.name) for flag in all_flags() if flag.resume == REFUSED]
+    refused = [in_header(name) for name in flags_that_are(REFUSED)]
     others = [change for key, change in changed.items() if key in refused]
     if others and not args.branches:
         raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
@@ -1176,16 +1169,9 @@ def start_tensorflow() -> None:
 STEP_BYTES, STYLE_BYTES, BYTES = {"float32": 2500, "bfloat16": 1300, "optim": 8000}, 1000, 1_100_000_000
 
 
-def memory_limit(root: str = "/") -> int:
-    """Bytes of memory that there are: the machine's, or fewer in a control group or one around it (Linux)."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    groups = Path(root, "proc/self/cgroup")
-    own = re.search("^0::/(.*)$", groups.read_text() if groups.exists() else "", re.MULTILINE)
-    group = Path(root, "sys/fs/cgroup", own[1] if own else "")
-    for folder in (group, *group.parents):
-        with contextlib.suppress(OSError, ValueError):  # there is none, or "max"
-            limits.append(int((folder / "memory.max").read_text()))
-    return min(limits)
+def machine_memory() -> int:
+    """Bytes of memory that the machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def run(args: argparse.Namespace, stop: Stop) -> int:
@@ -1231,8 +1217,8 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
     """
     bytes_per_pixel = STEP_BYTES["optim" if args.optim else args.precision]
     needed = BYTES + max(x_c.size * bytes_per_pixel, x_s.size * STYLE_BYTES) // 3
-    if needed > (limit := memory_limit()) and not tf.config.list_physical_devices("GPU"):
-        raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB, and there are {limit / 1e9:.1f}")
+    if needed > machine_memory() and not tf.config.list_physical_devices("GPU"):
+        raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB of {machine_memory() / 1e9:.1f}")
     objective = exact = make_objective(vgg_features(weights, args.precision), x_c, x_s, args)
     if args.optim and args.precision != "float32":  # second derivatives need all the digits
         exact = make_objective(vgg_features(weights), x_c, x_s, args)
@@ -1338,74 +1324,66 @@ class Flag(NamedTuple):
 FREE, REPORTED, REFUSED = "free", "reported", "refused"
 FILE, SWITCH = {"metavar": "FILE", "required": True}, {"action": "store_true"}
 CADENCE, STEPS = number(int, 0, 999_999, "N"), number(int, 1, 999_999, "N")
-FLAGS = {  # by the titles that -h gives them
-    "images (PNG, JPEG, TIFF, WebP ...)": (
-        Flag("content", FILE, None, REFUSED, "the image to be redrawn"),
-        Flag("style", FILE, None, REFUSED, "the image whose texture is used"),
-        Flag("output", FILE, None, FREE, "output files are named after it and lie in its folder, made if "
-             f"missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
-        Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED,
-             "longest side of both"),
-        Flag("match_colors", SWITCH, False, REFUSED, "first give the content the style's colours: their mean "
-             "and, as far as clipping to [0, 1] allows, their covariance"),
-    ),
-    "objective (alpha L_content + beta L_style + tau L_TV)": (
-        Flag("content_weight", number(float, 0, 1e20, "ALPHA"), "10000", REPORTED,
-             "alpha: higher keeps more of the content's structure"),
-        Flag("style_weight", number(float, 0, 1e20, "BETA"), "0.01", REPORTED,
-             "beta: higher brings out more of the style's texture"),
-        Flag("style_layer_weights", {**number(float, 0, 1e6, "W"), "nargs": "*"}, None, REPORTED,
-             "five shares of the style loss, of block1_conv1 ... block5_conv1, each by its relative "
-             "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
-        Flag("tv_weight", number(float, 0, 1e20, "TAU"), "300", REPORTED, "tau: higher is smoother; total "
-             "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
-        Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED,
-             "of squares; the loss weights are made for mean"),
-        Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
-             "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
-        Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "VGG weights: imagenet, the "
-             "usual choice, is Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's "
-             f"VGG-16 in the package {VGG16_PACKAGE}, see the README, or its .onnx file; or a .h5 file of "
-             "Keras' VGG19(include_top=False)"),
-        Flag("precision", {"choices": ("float32", "bfloat16")}, "float32", REFUSED,
-             "of convolutions; bfloat16 for AVX512_BF16, AMX"),
-    ),
-    "optimiser (Adam)": (
-        Flag("nsteps", STEPS, "1000", FREE, "steps in all, also when resuming"),
-        Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED,
-             "base rate, in units of the pixel range"),
-        Flag("adam_beta_1", number(float, 0, 0.9999999, "BETA_1"), "0.9", REPORTED,
-             "decay of the first moment"),
-        Flag("adam_beta_2", number(float, 0, 0.9999999, "BETA_2"), "0.999", REPORTED, "of the second moment"),
-        Flag("adam_epsilon", number(float, 1e-30, 1, "EPSILON"), "1e-7", REPORTED,
-             "keeps the division finite"),
-    ),
-    "output": (
-        Flag("save_every", CADENCE, "100", FREE, "write a snapshot every N steps; 0: only the last"),
-        Flag("log_every", CADENCE, "1", FREE, "write a row of the log every N steps; 0: only the last"),
-        Flag("ckpt_write_every", CADENCE, "100", FREE, "write a checkpoint every N steps; 0: first and last"),
-        Flag("ckpt_keep_max", CADENCE, "5", REPORTED, "keep the N latest checkpoints; 0: all"),
-    ),
-    "resuming": (
-        Flag("resume", SWITCH, False, FREE, "continue from this output's newest checkpoint, if there is one"),
-        Flag("resume_from", {"metavar": "CKPT"}, None, FREE, "branch off from it; overrides --resume"),
-        Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE,
-             "branch off from the newest checkpoint in it; overrides --resume"),
-    ),
-    "diagnostics": (
-        Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, which "
-             "Adam's stability bound is for; a row takes the time of 25 steps, or 4 with --optim_every 10"),
-        Flag("optim_every", STEPS, "1", FREE, "estimate both at step 1 and every N steps"),
-        Flag("optim_tol", number(float, 1e-5, 0.5, "TOL"), "0.001", FREE,
-             "stop at |Hv - lambda v| of TOL |lambda|"),
-        Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE,
-             "Hessian-vector products from one start at most"),
-    ),
-}
+FLAGS = (  # each behind the title that -h gives its group
+    "images (PNG, JPEG, TIFF, WebP ...)",
+    Flag("content", FILE, None, REFUSED, "the image to be redrawn"),
+    Flag("style", FILE, None, REFUSED, "the image whose texture is used"),
+    Flag("output", FILE, None, FREE, "output files are named after it and lie in its folder, made if "
+         f"missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
+    Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED, "longest side of both"),
+    Flag("match_colors", SWITCH, False, REFUSED, "first give the content the style's colours: their mean "
+         "and, as far as clipping to [0, 1] allows, their covariance"),
+    "objective (alpha L_content + beta L_style + tau L_TV)",
+    Flag("content_weight", number(float, 0, 1e20, "ALPHA"), "10000", REPORTED,
+         "alpha: higher keeps more of the content's structure"),
+    Flag("style_weight", number(float, 0, 1e20, "BETA"), "0.01", REPORTED,
+         "beta: higher brings out more of the style's texture"),
+    Flag("style_layer_weights", {**number(float, 0, 1e6, "W"), "nargs": "*"}, None, REPORTED,
+         "five shares of the style loss, of block1_conv1 ... block5_conv1, each by its relative "
+         "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
+    Flag("tv_weight", number(float, 0, 1e20, "TAU"), "300", REPORTED, "tau: higher is smoother; total "
+         "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
+    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED,
+         "of squares; the loss weights are made for mean"),
+    Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
+         "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
+    Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "VGG weights: imagenet, the "
+         "usual choice, is Keras' VGG-19, downloaded once; vgg16, without that download, is ImageNet's "
+         f"VGG-16 in the package {VGG16_PACKAGE}, see the README, or its .onnx file; or a .h5 file of "
+         "Keras' VGG19(include_top=False)"),
+    Flag("precision", {"choices": ("float32", "bfloat16")}, "float32", REFUSED,
+         "of convolutions; bfloat16 for AVX512_BF16, AMX"),
+    "optimiser (Adam)",
+    Flag("nsteps", STEPS, "1000", FREE, "steps in all, also when resuming"),
+    Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED,
+         "base rate, in units of the pixel range"),
+    Flag("adam_beta_1", number(float, 0, 0.9999999, "BETA_1"), "0.9", REPORTED, "decay of the first moment"),
+    Flag("adam_beta_2", number(float, 0, 0.9999999, "BETA_2"), "0.999", REPORTED, "of the second moment"),
+    Flag("adam_epsilon", number(float, 1e-30, 1, "EPSILON"), "1e-7", REPORTED, "keeps the division finite"),
+    "output",
+    Flag("save_every", CADENCE, "100", FREE, "write a snapshot every N steps; 0: only the last"),
+    Flag("log_every", CADENCE, "1", FREE, "write a row of the log every N steps; 0: only the last"),
+    Flag("ckpt_write_every", CADENCE, "100", FREE, "write a checkpoint every N steps; 0: first and last"),
+    Flag("ckpt_keep_max", CADENCE, "5", REPORTED, "keep the N latest checkpoints; 0: all"),
+    "resuming",
+    Flag("resume", SWITCH, False, FREE, "continue from this output's newest checkpoint, if there is one"),
+    Flag("resume_from", {"metavar": "CKPT"}, None, FREE, "branch off from this checkpoint"),
+    Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE,
+         "branch off from the newest checkpoint in it; overrides --resume"),
+    "diagnostics",
+    Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, which "
+         "Adam's stability bound is for; a row takes the time of 25 steps, or 4 with --optim_every 10"),
+    Flag("optim_every", STEPS, "1", FREE, "estimate both at step 1 and every N steps"),
+    Flag("optim_tol", number(float, 1e-5, 0.5, "TOL"), "0.001", FREE,
+         "stop at |Hv - lambda v| of TOL |lambda|"),
+    Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE,
+         "Hessian-vector products from one start at most"),
+)
 
 
-def all_flags() -> Iterator[Flag]:
-    return itertools.chain(*FLAGS.values())
+def flags_that_are(*kinds: str) -> list:
+    """The names of the flags that are FREE, REPORTED or REFUSED at a resume."""
+    return [flag.name for flag in FLAGS if isinstance(flag, Flag) and flag.resume in kinds]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -1417,12 +1395,13 @@ def make_parser() -> argparse.ArgumentParser:
     text = "Redraw a content image in the texture of a style image (Gatys et al. 2016)."
     parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=text)
     parser.error = error
-    for title, flags in FLAGS.items():
-        group = parser.add_argument_group(title)
-        for flag in flags:
-            default = "" if flag.takes is FILE else f" (default: {flag.default or 'none'})"
-            default = " (default: off)" if flag.takes is SWITCH else default
-            group.add_argument(f"--{flag.name}", default=flag.default, help=flag.help + default, **flag.takes)
+    for flag in FLAGS:
+        if isinstance(flag, str):
+            group = parser.add_argument_group(flag)
+            continue
+        default = "" if flag.takes is FILE else f" (default: {flag.default or 'none'})"
+        default = " (default: off)" if flag.takes is SWITCH else default
+        group.add_argument(f"--{flag.name}", default=flag.default, help=flag.help + default, **flag.takes)
     return parser
 
 
