@@ -1368,8 +1368,7 @@ FLAGS = (  # each behind the title that -h gives its group
     "resuming",
     Flag("resume", SWITCH, False, FREE, "continue from this output's newest checkpoint, if there is one"),
     Flag("resume_from", {"metavar": "CKPT"}, None, FREE, "branch off from this checkpoint"),
-    Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE,
-         "branch off from the newest checkpoint in it; overrides --resume"),
+    Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE, "branch off from the newest checkpoint in it"),
     "diagnostics",
     Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, which "
          "Adam's stability bound is for; a row takes the time of 25 steps, or 4 with --optim_every 10"),
