@@ -300,18 +300,8 @@ def gram_matrix(phi_l):
 
     phi_l: (1, H_l, W_l, C_l), any float dtype. Returns float32 (C_l, C_l).
     """
-
-    @tf.custom_gradient
-    def gram(F):
-        positions = tf.cast(tf.shape(F)[0], F.dtype)
-
-        def backward(dG):
-            # F enters twice; TensorFlow would spend a product on each: F dG and F dG^T.
-            return F @ ((dG + tf.transpose(dG)) / positions)
-
-        return tf.matmul(F, F, transpose_a=True) / positions, backward
-
-    return gram(tf.cast(tf.reshape(phi_l, [-1, phi_l.shape[-1]]), tf.float32))
+    F = tf.cast(tf.reshape(phi_l, [-1, phi_l.shape[-1]]), tf.float32)
+    return tf.matmul(F, F, transpose_a=True) / tf.cast(tf.shape(F)[0], tf.float32)
 
 
 def squared_distance(a, b, reduction: str):
@@ -363,9 +353,8 @@ def total_variation_loss(x, form: str):
     """
     if form == "anisotropic":
         return tf.image.total_variation(x)[0]
-    rows = tf.reshape(x, [x.shape[1], -1])  # of W x 3 values: TensorFlow is slow at cutting three at a time
-    dx = tf.pad(rows[:, 3:] - rows[:, :-3], [[0, 0], [0, 3]])
-    dy = tf.pad(rows[1:] - rows[:-1], [[0, 1], [0, 0]])
+    dx = tf.pad(x[:, :, 1:] - x[:, :, :-1], [[0, 0], [0, 0], [0, 1], [0, 0]])
+    dy = tf.pad(x[:, 1:] - x[:, :-1], [[0, 0], [0, 1], [0, 0], [0, 0]])
     return tf.reduce_sum(tf.sqrt(dx * dx + dy * dy + TV_EPSILON**2) - TV_EPSILON)
 
 

@@ -32,18 +32,9 @@ def numpy_gram(phi_l: np.ndarray) -> np.ndarray:
     return F.T @ F / len(F)
 
 
-def test_gram_matrix_and_its_gradient(nst):
-    tf = nst.tf
-    phi_l = tf.constant(image(1, 5, 7, 6))
-    np.testing.assert_allclose(nst.gram_matrix(phi_l), numpy_gram(phi_l.numpy()), rtol=1e-5)
-
-    weights = tf.constant(RNG.standard_normal((6, 6)), tf.float32)  # not symmetric, unlike a loss's
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(phi_l)
-        F = tf.reshape(phi_l, [-1, 6])
-        ours = tf.reduce_sum(weights * nst.gram_matrix(phi_l) ** 2)
-        plain = tf.reduce_sum(weights * (tf.transpose(F) @ F / 35) ** 2)
-    np.testing.assert_allclose(tape.gradient(ours, phi_l), tape.gradient(plain, phi_l), rtol=1e-4, atol=1e-7)
+def test_gram_matrix(nst):
+    phi_l = image(1, 5, 7, 6)
+    np.testing.assert_allclose(nst.gram_matrix(nst.tf.constant(phi_l)), numpy_gram(phi_l), rtol=1e-5)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
