@@ -1,15 +1,16 @@
 """What the tests share: small pictures, the command as a user runs it, and the script as a module.
 
-The pictures are 64 to 96 pixels wide and the runs a few steps long, so that the whole suite stays
-within minutes on two cores. `--weights vgg16` gives every test the real network.
+The pictures are 64 to 96 pixels wide and the runs a few steps long. `run` runs the command in this process
+with a toy network: a test of files needs no other. `real_run` and `command`, a process of its own, have the
+real one.
 """
 
-import functools
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "neural_style_transfer.py"
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/tools")]
 # A shell ignores SIGINT in the background, and nohup SIGHUP; children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -36,7 +37,8 @@ def command(*words, cwd=None, env=None, timeout=240, **options) -> subprocess.Co
 def picture(width: int, height: int, seed: int) -> Image.Image:
     """A smooth picture with edges and some grain: something for every layer to see."""
     rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), np.uint8))
+    coarse = coarse.resize((width, height), Image.Resampling.BICUBIC)
     pixels = np.asarray(coarse, np.int16) + rng.integers(-12, 13, (height, width, 3))
     pixels[height // 3: height // 2, width // 4: width // 2] //= 2
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
@@ -69,25 +71,36 @@ def nst():
 
 
 @pytest.fixture(scope="session")
-def vgg_features(nst):
-    """The script's, but VGG-16, whose hash is checked at every run, is made once: TensorFlow never frees it (60 MB)."""
-    make, once = nst.vgg_features, functools.cache(nst.vgg_features)
-    return lambda weights, precision="float32": (once if nst.network(weights) == "VGG-16" else make)(weights, precision)
+def phi(nst):
+    """VGG-16's features in float32, made once: TensorFlow never frees them (60 MB)."""
+    return nst.vgg_features(nst.find_weights("vgg16"))
 
 
 @pytest.fixture(scope="session")
-def phi(nst, vgg_features):
-    """VGG-16's, in float32."""
-    return vgg_features(nst.find_weights("vgg16"))
+def toy(nst):
+    """In place of vgg_features where a test is about files: six small layers, which are compiled at once."""
+    rng, tf, layers = np.random.default_rng(4), nst.tf, nst.STYLE_LAYERS + nst.CONTENT_LAYERS
+    kernels = [rng.standard_normal((3, 3, channels, 8)) / 4 for channels in (3, 8, 8, 8, 8, 8)]
+
+    def make(weights, precision="float32"):
+        def phi(x):
+            maps, features = tf.cast(255 * (x - 0.5), precision), {}
+            for layer, kernel in zip(layers, kernels):
+                maps = features[layer] = tf.nn.relu(tf.nn.conv2d(maps, tf.cast(kernel, precision), 2, "SAME"))
+            return features
+
+        return phi
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def main(nst, vgg_features):
-    """Run the command line in this process; returns its status."""
-    def main(*words):
+def main(nst, toy):
+    """Run the command line in this process, with the toy network; returns its status."""
+    def main(*words, stop=None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(nst, "vgg_features", vgg_features)
-            return nst.main([str(word) for word in words])
+            patch.setattr(nst, "vgg_features", toy)
+            return nst.main([str(word) for word in words], stop)
 
     return main
 
@@ -95,7 +108,34 @@ def main(nst, vgg_features):
 @pytest.fixture
 def run(main, capfd):
     """The same, but returns (status, stdout, stderr)."""
-    return lambda *words: (main(*words), *capfd.readouterr())
+    return lambda *words, **more: (main(*words, **more), *capfd.readouterr())
+
+
+@pytest.fixture
+def real_run(nst, phi, capfd, monkeypatch):
+    """The same with VGG-16."""
+    def run(*words):
+        monkeypatch.setattr(nst, "vgg_features", lambda *_: phi)
+        return nst.main([str(word) for word in words]), *capfd.readouterr()
+
+    return run
+
+
+def arguments(nst, **changed):
+    """The defaults, but for these."""
+    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o"])
+    vars(args).update(changed)
+    return args
+
+
+def set_up(nst, phi, x_c, x_s, **changed) -> SimpleNamespace:
+    """What a run with these changes is made of, without its files; rows(n) makes n steps."""
+    args = arguments(nst, **changed)
+    state, objective = nst.State(x_c, args), nst.make_objective(phi, x_c, x_s, args)
+    step = nst.make_step(objective, state.x, state.optimizer)
+    estimate = nst.make_estimate(objective, state, args) if args.optim else None
+    return SimpleNamespace(objective=objective, state=state, estimate=estimate,
+                           rows=lambda n: nst.optimise(step, state, estimate, 0, n))
 
 
 COLUMN_LINE = ("# Step  Content Loss  Style loss  Total Variation  Total Loss  "
@@ -109,26 +149,22 @@ WATCHED = [*CADENCE, "--optim", "--optim_every", 3, "--optim_max_iters", 3,
            "--style_layer_weights", 1, 2, 0.5, 0, 3]
 
 
-def twelve_steps(inputs: Path, out: Path) -> list:
-    return ["--content", inputs / "c.png", "--style", inputs / "s.png", "--output", out / "r.png",
-            "--weights", "vgg16", "--image_size", 64, "--nsteps", 12]
+def uninterrupted(inputs: Path, out: Path, main, *words) -> Path:
+    assert main("--content", inputs / "c.png", "--style", inputs / "s.png", "--output", out / "r.png",
+                "--weights", "vgg16", "--image_size", 64, "--nsteps", 12, *words) == 0
+    return out
 
 
 @pytest.fixture(scope="session")
 def whole(inputs, tmp_path_factory, main):
     """The folder of an uninterrupted run of 12 steps."""
-    out = tmp_path_factory.mktemp("whole")
-    assert main(*twelve_steps(inputs, out), *CADENCE) == 0
-    return out
+    return uninterrupted(inputs, tmp_path_factory.mktemp("whole"), main, *CADENCE)
 
 
 @pytest.fixture(scope="session")
-def watched(inputs, tmp_path_factory):
-    """The folder and the process of an uninterrupted run of 12 steps with --optim, by the command itself."""
-    out = tmp_path_factory.mktemp("watched")
-    result = command(*twelve_steps(inputs, out), *WATCHED)
-    assert result.returncode == 0, result.stderr
-    return out, result
+def watched(inputs, tmp_path_factory, main):
+    """The same with --optim."""
+    return uninterrupted(inputs, tmp_path_factory.mktemp("watched"), main, *WATCHED)
 
 
 def assert_same_run(folder: Path, whole: Path) -> None:

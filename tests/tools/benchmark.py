@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
-"""Measure the speed figures of the README, side by side on this machine.
+"""Measure the figures of the READMEs, side by side on this machine.
 
-    python tests/benchmark.py                 the table of steps: 256, 512 and 1024 pixels
-    python tests/benchmark.py --overhead      all that a default run spends beside its steps
-    python tests/benchmark.py --quality       what bfloat16 costs in the final total loss
-    python tests/benchmark.py --lipschitz " --tv_weight 3e5" ...   errors and products of L and lambda_max
-    python tests/benchmark.py --optim         what --optim adds to a step, in steps
-    python tests/benchmark.py --kinks         how far L speaks for a step, across kinks and along eigenvectors
-    python tests/benchmark.py --memory        what a run holds, by the pixels of content and style
-    python tests/benchmark.py --rate PAIR ... steps to the default run's loss at other learning rates, and Adam's bound
+    python tests/tools/benchmark.py               the table of steps: 256, 512 and 1024 pixels
+    python tests/tools/benchmark.py --optim       what --optim adds to a step, in steps
+    python tests/tools/benchmark.py --memory      what a run holds, by the pixels of content and style
+    python tests/tools/benchmark.py --lipschitz " --tv_weight 3e5" ...   errors, products of L and lambda_max
+    python tests/tools/benchmark.py --kinks       how far L speaks for a step, across kinks
+    python tests/tools/benchmark.py --rate PAIR   steps to the default run's loss at other learning rates
 
 The contenders make steps in turn, each in a process of its own, so that a drift of the machine's
 speed meets all of them alike. A turn is two steps, of which the second counts: PyTorch takes longer
@@ -34,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 import neural_style_transfer as nst  # noqa: E402
 
@@ -59,8 +57,18 @@ def pictures(size: int, content: str = "c1", style: str = "s1"):
     return [nst.fit("", nst.read_picture("", path), size) for path in paths]
 
 
-def settings(*words: str):
-    return nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--weights", "vgg16", *words])
+class Run:
+    """What a run with these flags is made of, without its files."""
+
+    def __init__(self, size: int, *words: str, pair: tuple = ("c1", "s1"), weights=None):
+        nst.start_tensorflow()
+        self.args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", *words])
+        self.x_c, self.x_s = pictures(size, *pair)
+        self.state = nst.State(self.x_c, self.args)
+        phi = nst.vgg_features(weights or nst.find_weights("vgg16"), self.args.precision)
+        self.objective = nst.make_objective(phi, self.x_c, self.x_s, self.args)
+        self.step = nst.make_step(self.objective, self.state.x, self.state.optimizer)
+        self.hessian_vector_product = nst.make_hessian_vector_product(self.objective)
 
 
 def random_vgg19(folder: Path) -> None:
@@ -71,7 +79,8 @@ def random_vgg19(folder: Path) -> None:
     for layer in vgg19.layers:
         if layer.weights:
             kernel, bias = (np.zeros(array.shape, np.float32) for array in layer.weights)
-            kernel = rng.standard_normal(kernel.shape, np.float32) * np.float32((2 / kernel[..., 0].size) ** 0.5)
+            size = np.float32((2 / kernel[..., 0].size) ** 0.5)
+            kernel = size * rng.standard_normal(kernel.shape, np.float32)
             layer.set_weights([kernel, bias])
             arrays[f"{layer.name}/kernel"], arrays[f"{layer.name}/bias"] = kernel, bias
     vgg19.save_weights(folder / "vgg19.weights.h5")
@@ -97,29 +106,24 @@ def flops_of_step(height: int, width: int) -> float:
 
 def ours(size: int, folder: Path, precision: str = "float32", product: int = 0, network: str = "VGG-19"):
     """The step as the command runs it: losses, alpha_eff and the check for finiteness, all read."""
-    nst.start_tensorflow()
-    args = settings("--precision", precision)
-    x_c, x_s = pictures(size)
-    state = nst.State(x_c, args)
-    weights = folder / "vgg19.weights.h5" if network == "VGG-19" else nst.find_weights("vgg16")
-    objective = nst.make_objective(nst.vgg_features(weights, precision), x_c, x_s, args)
+    weights = folder / "vgg19.weights.h5" if network == "VGG-19" else None
+    run = Run(size, "--precision", precision, weights=weights)
     if product:
-        hessian_vector_product = nst.make_hessian_vector_product(objective)
-        v = nst.tf.random.stateless_normal(state.x.shape, (1, 2))
+        v = nst.tf.random.stateless_normal(run.state.x.shape, (1, 2))
         vectors = [v] * product
-        return lambda: [Hv.numpy() for Hv in hessian_vector_product(state.x, *vectors)]
-    step = nst.make_step(objective, state.x, state.optimizer)
-    return lambda: step().numpy()
+        return lambda: [Hv.numpy() for Hv in run.hessian_vector_product(run.state.x, *vectors)]
+    return lambda: run.step().numpy()
 
 
 def tutorial(size: int, folder: Path):
-    """The loop that TensorFlow's tutorial on style transfer teaches: same layers and weights, no diagnostics."""
+    """The loop that TensorFlow's tutorial on style transfer teaches: same layers and weights."""
     nst.start_tensorflow()
     tf, keras = nst.tf, nst.keras
     vgg = keras.applications.VGG19(include_top=False, weights=None)
     vgg.load_weights(folder / "vgg19.weights.h5")
     vgg.trainable = False
-    extractor = keras.Model(vgg.input, [vgg.get_layer(name).output for name in nst.STYLE_LAYERS + nst.CONTENT_LAYERS])
+    layers = nst.STYLE_LAYERS + nst.CONTENT_LAYERS
+    extractor = keras.Model(vgg.input, [vgg.get_layer(name).output for name in layers])
 
     def gram(maps):
         summed = tf.linalg.einsum("bijc,bijd->bcd", maps, maps)
@@ -138,8 +142,8 @@ def tutorial(size: int, folder: Path):
     def train_step(image):
         with tf.GradientTape() as tape:
             styles, content = features(image)
-            style_loss = tf.add_n([tf.reduce_mean((a - b) ** 2) for a, b in zip(styles, style_targets)]) * (0.01 / 5)
-            loss = style_loss + 1e4 * tf.reduce_mean((content - content_target) ** 2)
+            terms = [tf.reduce_mean((a - b) ** 2) for a, b in zip(styles, style_targets)]
+            loss = tf.add_n(terms) * (0.01 / 5) + 1e4 * tf.reduce_mean((content - content_target) ** 2)
             loss += 300.0 * tf.reduce_sum(tf.image.total_variation(image))
         optimizer.apply_gradients([(tape.gradient(loss, image), image)])
         image.assign(tf.clip_by_value(image, 0.0, 1.0))
@@ -148,14 +152,15 @@ def tutorial(size: int, folder: Path):
 
 
 def torch(size: int, folder: Path):
-    """The same objective as a plain PyTorch loop on the CPU. TensorFlow is not imported: the two clash in one process."""
+    """The same objective as a plain PyTorch loop on the CPU, without TensorFlow: the two clash."""
     import torch
     from torch.nn import functional as F
 
     arrays, kernels = np.load(folder / "vgg19.npz"), {}
     for layer in {name.partition("/")[0] for name in arrays}:
         kernel = torch.from_numpy(arrays[f"{layer}/kernel"].transpose(3, 2, 0, 1).copy())
-        kernels[layer] = kernel.contiguous(memory_format=torch.channels_last), torch.from_numpy(arrays[f"{layer}/bias"])
+        bias = torch.from_numpy(arrays[f"{layer}/bias"])
+        kernels[layer] = kernel.contiguous(memory_format=torch.channels_last), bias
     mean = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
 
     def features(x):
@@ -170,7 +175,8 @@ def torch(size: int, folder: Path):
                 x = F.max_pool2d(x, 2)
         return grams, x
 
-    x_c, x_s = (torch.from_numpy(x.transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last) for x in pictures(size))
+    x_c, x_s = (torch.from_numpy(x.transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
+                for x in pictures(size))
     with torch.no_grad():
         style_targets, content_target = features(x_s)[0], features(x_c)[1]
     x = x_c.clone(memory_format=torch.channels_last).requires_grad_()
@@ -206,7 +212,8 @@ def direct(size: int, folder: Path):
 
 
 SET_UP = {"ours": ours, "direct": direct, "tutorial": tutorial, "torch": torch, "matmul": matmul,
-          "bfloat16": lambda *where: ours(*where, "bfloat16"), "product": lambda *where: ours(*where, product=1),
+          "bfloat16": lambda *where: ours(*where, "bfloat16"),
+          "product": lambda *where: ours(*where, product=1),
           "products": lambda *where: ours(*where, product=2),
           "vgg16": lambda *where: ours(*where, network="VGG-16"),
           "matmul_bfloat16": lambda *where: matmul(*where, "bfloat16")}
@@ -250,7 +257,8 @@ def table_of_steps(sizes: list, rounds: int, without: list) -> None:
     absent = [*without, *["torch"] * (importlib.util.find_spec("torch") is None)]
     names = [name for name in CONTENDERS if name not in absent]
     print(f"{machine()}; medians of {rounds} rounds.\n")
-    print("| pixels | contender | s | relative to ours | GFLOP/s | of the limit of direct convolutions | peak memory, GiB |\n|---|---|---|---|---|---|---|")
+    print("| pixels | contender | s | relative to ours | GFLOP/s | of the limit of direct convolutions "
+          "| peak memory, GiB |\n|---|---|---|---|---|---|---|")
     per_pixel = {}
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -269,9 +277,11 @@ def table_of_steps(sizes: list, rounds: int, without: list) -> None:
                  (("float32", "matmul"), ("bfloat16", "matmul_bfloat16")) if name in workers}
         per_pixel[size] = seconds["ours"] / (x_c.shape[1] * x_c.shape[2])
         for name in workers:
-            row = [size, CONTENDERS[name], f"{seconds[name]:.3f}", f"{seconds[name] / seconds['ours']:.2f}", "", "", f"{memory[name]:.2f}"]
+            row = [size, CONTENDERS[name], f"{seconds[name]:.3f}", f"{seconds[name] / seconds['ours']:.2f}"]
+            row += ["", "", f"{memory[name]:.2f}"]
             if name.startswith("matmul"):
-                row[3], row[4], row[6] = "", f"{2 * MATRIX**3 / min(workers[name].seconds) / 1e9:.0f} (best)", ""
+                best = 2 * MATRIX**3 / min(workers[name].seconds)
+                row[3], row[4], row[6] = "", f"{best / 1e9:.0f} (best)", ""
             elif name not in ("product", "products", "vgg16"):  # whose arithmetic is not this count
                 rate = flops / seconds[name]
                 row[4] = f"{rate / 1e9:.0f}"
@@ -280,7 +290,8 @@ def table_of_steps(sizes: list, rounds: int, without: list) -> None:
         for name in failed:
             print(f"| {size} | {CONTENDERS[name]} | failed | | | | |", flush=True)
     if 512 in per_pixel:
-        print("\nTime per pixel relative to 512:", ", ".join(f"{size}: {value / per_pixel[512]:.2f}" for size, value in per_pixel.items()))
+        relative = [f"{size}: {value / per_pixel[512]:.2f}" for size, value in per_pixel.items()]
+        print("\nTime per pixel relative to 512:", ", ".join(relative))
 
 
 def machine() -> str:
@@ -294,34 +305,21 @@ def machine() -> str:
 def command(folder: Path, *words) -> float:
     """Seconds that the command takes as a whole."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, str(ROOT / "neural_style_transfer.py"), "--content", str(ROOT / "content_files/c1.png"),
-                    "--style", str(ROOT / "style_files/s1.png"), "--output", str(folder / "r.png"), "--weights", "vgg16",
-                    *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+    files = ["--content", ROOT / "content_files/c1.png", "--style", ROOT / "style_files/s1.png",
+             "--output", folder / "r.png", "--weights", "vgg16"]
+    line = map(str, [sys.executable, ROOT / "neural_style_transfer.py", *files, *words])
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
-def overhead(size: int, runs: int = 3) -> None:
-    """A run of 20 steps with the 10 snapshots and 10 checkpoints of a default one, less 20 bare steps."""
-    outside, steps = [], []
-    for _ in range(runs):
-        worker = Worker("vgg16", size, ROOT)  # as the command below
-        for _ in range(10):
-            worker.step()
-        worker.finish()
-        steps.append(statistics.median(worker.seconds))
-        with tempfile.TemporaryDirectory() as folder:
-            outside.append(command(Path(folder), "--image_size", size, "--nsteps", 20, "--save_every", 2,
-                                   "--ckpt_write_every", 2) - 20 * steps[-1])
-    print(f"{machine()}; {size} pixels: {statistics.median(outside):.1f} s beside the steps, "
-          f"{statistics.median(o / (1000 * s) for o, s in zip(outside, steps)):.2%} of a run of 1000 steps")
-
-
 def memory(sizes: list) -> None:
-    """Peak memory of whole runs, in bytes: a constant part and what each pixel of the larger picture takes."""
+    """Peak memory of whole runs: a constant part and what each pixel of the larger picture takes."""
     optim = ["--optim", "--optim_max_iters", 3]
-    kinds = {"content, float32": [], "content, bfloat16": ["--precision", "bfloat16"], "content, --optim": optim,
-             "content, --optim, bfloat16": [*optim, "--precision", "bfloat16"], "style": []}
-    print(f"{machine()}\n| pixels of | {' | '.join(f'{size} x {size}, GB' for size in sizes)} | constant, GB | kB a pixel |")
+    kinds = {"content, float32": [], "content, bfloat16": ["--precision", "bfloat16"],
+             "content, --optim": optim, "style": [],
+             "content, --optim, bfloat16": [*optim, "--precision", "bfloat16"]}
+    columns = " | ".join(f"{size} x {size}, GB" for size in sizes)
+    print(f"{machine()}\n| pixels of | {columns} | constant, GB | kB a pixel |")
     for kind, words in kinds.items():
         peaks = []
         for size in sizes:
@@ -330,32 +328,15 @@ def memory(sizes: list) -> None:
                 for file, height in ("large.png", size), ("small.png", 16):
                     nst.Image.effect_noise((size, height), 80).convert("RGB").save(folder / file)
                 files = ("small.png", "large.png") if kind == "style" else ("large.png", "small.png")
-                process = subprocess.Popen(
-                    [sys.executable, str(ROOT / "neural_style_transfer.py"), "--content", files[0], "--style", files[1],
-                     "--output", "r.png", "--weights", "vgg16", "--image_size", str(size), "--nsteps", "3", *map(str, words)],
-                    cwd=folder, stdout=subprocess.DEVNULL)
-                peaks.append(os.wait4(process.pid, 0)[2].ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+                line = ["--content", files[0], "--style", files[1], "--output", "r.png", "--weights", "vgg16",
+                        "--image_size", size, "--nsteps", 3, *words]
+                line = map(str, [sys.executable, ROOT / "neural_style_transfer.py", *line])
+                process = subprocess.Popen(line, cwd=folder, stdout=subprocess.DEVNULL)
+                unit = 1 if sys.platform == "darwin" else 1024
+                peaks.append(os.wait4(process.pid, 0)[2].ru_maxrss * unit)
         slope, constant = np.polyfit(np.square(sizes), peaks, 1)
-        print(f"| {kind} | {' | '.join(f'{peak / 1e9:.2f}' for peak in peaks)} | {constant / 1e9:.2f} | {slope / 1e3:.2f} |", flush=True)
-
-
-def quality(size: int, nsteps: int) -> None:
-    """The final total loss of float32 and bfloat16 runs, both evaluated in float32."""
-    nst.start_tensorflow()
-    phi = nst.vgg_features(nst.find_weights("vgg16"))
-    for content, style in (("c1", "s1"), ("c2", "s2"), ("c5", "s3")):
-        totals = {}
-        for precision in ("float32", "bfloat16"):
-            args = settings("--precision", precision)
-            x_c, x_s = pictures(size, content, style)
-            exact = nst.make_objective(phi, x_c, x_s, args)
-            objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16"), precision), x_c, x_s, args)
-            state = nst.State(x_c, args)
-            for _ in nst.optimise(nst.make_step(objective, state.x, state.optimizer), state, None, 0, nsteps):
-                pass
-            totals[precision] = float(exact(state.x)[-1])
-        print(f"{content} x {style}, {size} pixels, {nsteps} steps: total loss {totals['float32']:.5g} in float32, "
-              f"{totals['bfloat16']:.5g} in bfloat16: {totals['bfloat16'] / totals['float32'] - 1:+.2%}", flush=True)
+        columns = " | ".join(f"{value / 1e9:.2f}" for value in (*peaks, constant))
+        print(f"| {kind} | {columns} | {slope / 1e3:.2f} |", flush=True)
 
 
 def lanczos(product, n: int, seed: int, steps: int = 60) -> np.ndarray:
@@ -373,48 +354,59 @@ def lanczos(product, n: int, seed: int, steps: int = 60) -> np.ndarray:
 
 
 def lipschitz(size: int, nsteps: int, words: list) -> None:
-    """L and lambda_max as --optim finds them, against 60 Lanczos steps at four of the rows, and what they cost."""
-    nst.start_tensorflow()
-    args = settings("--optim", *words)
-    x_c, x_s = pictures(size)
-    state = nst.State(x_c, args)
-    objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
-    step, hessian_vector_product = nst.make_step(objective, state.x, state.optimizer), nst.make_hessian_vector_product(objective)
-    checked, numbers = {1, min(10, nsteps), (10 + nsteps) // 2, nsteps}, {"L": np.abs, nst.LAMBDA: np.positive}
-    last = dict(zip(numbers, state.eigenvectors.numpy()))
-    products, errors, told = {name: [] for name in numbers}, {name: [] for name in numbers}, dict.fromkeys(numbers, 0)
+    """L and lambda_max as --optim finds them, against 60 Lanczos steps at four rows, and what they cost."""
+    run = Run(size, "--optim", *words)
+    checked = {1, min(10, nsteps), (10 + nsteps) // 2, nsteps}
+    numbers = {"L": np.abs, nst.LAMBDA: np.positive}
+    last = dict(zip(numbers, run.state.eigenvectors.numpy()))
+    products, errors = ({name: [] for name in numbers} for _ in range(2))
+    told = dict.fromkeys(numbers, 0)
     for t in range(1, nsteps + 1):
-        x_t, spent = nst.tf.identity(state.x), []
-        step()
-        roots = {"L": 1.0, nst.LAMBDA: np.sqrt(nst.effective_learning_rate(state.optimizer).numpy().ravel().astype(np.float64))}
+        x_t, spent = nst.tf.identity(run.state.x), []
+        run.step()
+        roots = {"L": 1.0, nst.LAMBDA: root_of(nst.effective_learning_rate(run.state.optimizer))}
         for name, by in numbers.items():
-            product = form(hessian_vector_product, x_t, roots[name], spent)
+            product = form(run.hessian_vector_product, x_t, roots[name], spent)
             spent.clear()
-            pair, = nst.extreme_eigenpairs(lambda v: [product(v)], t, [last[name]], args.optim_tol, args.optim_max_iters, [by])
+            pair = eigenvalue(run.args, t, product, last[name], by)
             last[name] = pair.vector
             products[name].append(len(spent))
             told[name] += not pair.converged
             if t in checked and pair.converged:
-                errors[name].append((by(pair.value) / by(lanczos(product, x_c.size, seed=10_000 + t)).max() - 1, t))
+                truth = by(lanczos(product, run.x_c.size, seed=10_000 + t)).max()
+                errors[name].append((by(pair.value) / truth - 1, t))
     pairs = np.max(list(products.values()), axis=0)  # of products, as the two numbers are found side by side
     for name in numbers:
         error, t = max(errors[name], key=lambda pair: abs(pair[0]), default=(np.nan, 0))
-        print(f"| {size} | {' '.join(words)} | {name} | {error:+.3%} at step {t} | {told[name]} | {np.mean(products[name][:9]):.1f} "
-              f"| {np.mean(products[name][9:]):.1f} | {np.mean(pairs[:9]):.1f}, {np.mean(pairs[9:]):.1f} |", flush=True)
+        print(f"| {size} | {' '.join(words)} | {name} | {error:+.3%} at step {t} | {told[name]} "
+              f"| {np.mean(products[name][:9]):.1f} | {np.mean(products[name][9:]):.1f} "
+              f"| {np.mean(pairs[:9]):.1f}, {np.mean(pairs[9:]):.1f} |", flush=True)
+
+
+def eigenvalue(args, t: int, product, last, by):
+    """What --optim finds at step t, of one of its two numbers."""
+    limits = args.optim_tol, args.optim_max_iters
+    return nst.extreme_eigenpairs(lambda v: [product(v)], t, [last], *limits, [by])[0]
+
+
+def root_of(alpha_eff) -> np.ndarray:
+    return np.sqrt(alpha_eff.numpy().ravel().astype(np.float64))
 
 
 def form(hessian_vector_product, x, root, spent: list):
     """v -> D^(1/2) H D^(1/2) v; each call is noted in `spent`."""
     def product(v):
         spent.append(1)
-        return root * hessian_vector_product(x, (root * v).astype(np.float32).reshape(x.shape))[0].numpy().ravel().astype(np.float64)
+        image = (root * v).astype(np.float32).reshape(x.shape)
+        return root * hessian_vector_product(x, image)[0].numpy().ravel().astype(np.float64)
 
     return product
 
 
 def cost_of_optim(size: int, nsteps: int) -> None:
     """What --optim makes of a step, over whole runs of the command, one of each kind after the other."""
-    kinds = {"plain": [], "--optim": ["--optim"], "--optim --optim_every 10": ["--optim", "--optim_every", 10]}
+    kinds = {"plain": [], "--optim": ["--optim"],
+             "--optim --optim_every 10": ["--optim", "--optim_every", 10]}
     seconds = {}
     for kind, words in kinds.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -434,7 +426,8 @@ def float64_objective(x_c: np.ndarray, x_s: np.ndarray):
     finally:
         keras.config.set_dtype_policy("float32")
     nst.set_vgg16_weights(vgg, nst.find_weights("vgg16"))
-    model = keras.Model(vgg.input, [vgg.get_layer(name).output for name in nst.STYLE_LAYERS + nst.CONTENT_LAYERS])
+    layers = nst.STYLE_LAYERS + nst.CONTENT_LAYERS
+    model = keras.Model(vgg.input, [vgg.get_layer(name).output for name in layers])
 
     def features(x):
         *styles, content = model(255.0 * x[..., ::-1] - np.array([103.939, 116.779, 123.68]))
@@ -455,18 +448,14 @@ def float64_objective(x_c: np.ndarray, x_s: np.ndarray):
 
 
 def kinks(size: int, steps: int, learning_rate: float) -> None:
-    """Differences of the gradient over a step, against H: along Adam's own update and the top eigenvector; clipping."""
-    nst.start_tensorflow()
-    tf, args = nst.tf, settings("--adam_learning_rate", str(learning_rate))
-    x_c, x_s = pictures(size)
-    state = nst.State(x_c, args)
-    step = nst.make_step(nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args),
-                         state.x, state.optimizer)
+    """Differences of the gradient over a step, along Adam's update and the top eigenvector; clipping."""
+    run = Run(size, "--adam_learning_rate", str(learning_rate))
+    tf, state = nst.tf, run.state
     for _ in range(steps):
         x = state.x.numpy().astype(np.float64)
-        step()
+        run.step()
     d, free = state.x.numpy() - x, ((x > 0) & (x < 1)).ravel()
-    objective = float64_objective(x_c, x_s)
+    objective = float64_objective(run.x_c, run.x_s)
     gradient = tf.function(lambda x: nst.gradient(objective(x), x), autograph=False)
     product = tf.function(lambda x, v: nst.gradient(nst.gradient(objective(x), x), x, v), autograph=False)
     H = lambda v: product(tf.constant(x), tf.constant(v.reshape(x.shape))).numpy().ravel()  # noqa: E731
@@ -474,53 +463,50 @@ def kinks(size: int, steps: int, learning_rate: float) -> None:
     top, = nst.side_by_side(lambda v: [H(v)], [nst.RayleighRitz(start, 1e-4, 200, np.abs)])
     v = top.vector.reshape(x.shape) * np.linalg.norm(d)
     norm, g = np.linalg.norm, gradient(tf.constant(x)).numpy()
-    print(f"{machine()}; {size} pixels, rate {learning_rate}, x before step {steps}, float64: L = {abs(top.value):.3g}; "
-          f"{1 - free.mean():.1%} of the entries at 0 or 1\n\n| s | along the update d | along the top eigenvector |\n|---|---|---|")
+    print(f"{machine()}; {size} pixels, rate {learning_rate}, x before step {steps}, float64: "
+          f"L = {abs(top.value):.3g}; {1 - free.mean():.1%} of the entries at 0 or 1\n\n"
+          "| s | along the update d | along the top eigenvector |\n|---|---|---|")
     print(f"| H | {norm(H(d.ravel())) / norm(d):.3g} | {abs(top.value):.3g} |")
     for s in (1, 0.1, 0.01, 1e-3, 1e-4, 1e-5):
         quotients = [norm(gradient(tf.constant(x + s * u)).numpy() - g) / norm(s * u) for u in (d, v)]
         print(f"| {s:g} | {quotients[0]:.3g} | {quotients[1]:.3g} |", flush=True)
-    alpha_eff = nst.effective_learning_rate(state.optimizer).numpy().astype(np.float64).ravel()
-    roots = np.sqrt(alpha_eff), np.sqrt(alpha_eff) * free
+    root = root_of(nst.effective_learning_rate(state.optimizer))
+    roots = root, root * free
     values = [pair.value for pair in nst.side_by_side(
         lambda *vectors: [root * H(root * v) for root, v in zip(roots, vectors)],
         [nst.RayleighRitz(start, 1e-3, 200, np.positive) for _ in roots])]
-    print(f"\nlambda_max {values[0]:.3g}, over the entries that are free {values[1]:.3g}: {values[1] / values[0] - 1:+.1%}")
+    print(f"\nlambda_max {values[0]:.3g}, over the entries that are free {values[1]:.3g}: "
+          f"{values[1] / values[0] - 1:+.1%}")
 
 
 def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
-    """For each pair: until which step each learning rate reaches what the first one has after nsteps, and lambda_max."""
+    """Until which step each rate reaches what the first one has after nsteps, and lambda_max on the way."""
     nst.start_tensorflow()
-    print(f"{machine()}; {size} pixels; steps and seconds to the total of the first rate after {nsteps} steps\n\n"
-          f"| pair | rate | steps | seconds | total at the end | largest lambda_max, steps 10 to {nsteps // 2} | to the end "
-          "| its bound reached at | rises of the total |\n|---|---|---|---|---|---|---|---|---|", flush=True)
+    print(f"{machine()}; {size} pixels; steps and seconds to the total of the first rate after {nsteps}\n\n"
+          f"| pair | rate | steps | seconds | total at the end | most lambda_max, steps 10 to {nsteps // 2} "
+          "| to the end | its bound reached at | rises of the total |\n|---|---|---|---|---|---|---|---|---|")
     for pair in pairs:
         target = -np.inf
         for learning_rate in rates:
-            args = settings("--optim", "--optim_every", "10", "--adam_learning_rate", str(learning_rate))
-            x_c, x_s = pictures(size, *pair.split("x"))
-            state = nst.State(x_c, args)
-            objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
-            hessian_vector_product = nst.make_hessian_vector_product(objective)
-            step = nst.make_step(objective, state.x, state.optimizer)
+            words = ["--optim", "--optim_every", "10", "--adam_learning_rate", str(learning_rate)]
+            run = Run(size, *words, pair=pair.split("x"))
             totals, lambdas, seconds = [], [], []
 
             def timed():
                 began = time.perf_counter()
-                result = step()
-                seconds.append(time.perf_counter() - began)  # of the step alone: lambda_max is only looked at here
+                result = run.step()
+                seconds.append(time.perf_counter() - began)  # of the step alone: lambda_max is only looked at
                 return result
 
             def estimate(t, x_t, alpha_eff):
                 """lambda_max alone."""
-                product = form(hessian_vector_product, x_t, np.sqrt(alpha_eff.numpy().ravel().astype(np.float64)), [])
-                pair, = nst.extreme_eigenpairs(lambda v: [product(v)], t, state.eigenvectors.numpy()[1:], args.optim_tol,
-                                               args.optim_max_iters, [np.positive])
-                state.eigenvectors.assign([pair.vector, pair.vector])
-                state.curvature.assign([0.0, pair.value])
-                return []
+                product = form(run.hessian_vector_product, x_t, root_of(alpha_eff), [])
+                pair = eigenvalue(run.args, t, product, run.state.eigenvectors.numpy()[1], np.positive)
+                run.state.eigenvectors.assign([pair.vector, pair.vector])
+                run.state.curvature.assign([0.0, pair.value])
+                return {}
 
-            for row in nst.optimise(timed, state, estimate, 0, nsteps, args.optim_every):
+            for row in nst.optimise(timed, run.state, estimate, 0, nsteps, run.args.optim_every):
                 totals.append(row.numbers["Total Loss"])
                 lambdas.append(row.numbers[nst.LAMBDA] if row.step >= 10 else 0.0)
                 if totals[-1] <= target:
@@ -528,36 +514,35 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
             changes = np.diff(totals[10:]) / totals[10:-1]
             rises = f"{np.sum(changes > 0)}, at most {max(changes.max(), 0):.2%}"
             reached = row.step if totals[-1] <= target or target < 0 else f"over {nsteps}"
-            bound = nst.adam_bound(args.adam_beta_1)
+            bound = nst.adam_bound(run.args.adam_beta_1)
             past = next((t for t, value in enumerate(lambdas, 1) if value >= bound), "-")
             target = totals[-1] if target < 0 else target
-            print(f"| {pair} | {learning_rate} | {reached} | {len(seconds) * statistics.median(seconds):.0f} | {totals[-1]:.4g} "
-                  f"| {max(lambdas[:nsteps // 2]):.1f} | {max(lambdas):.1f} | {past} | {rises} |", flush=True)
+            print(f"| {pair} | {learning_rate} | {reached} | {len(seconds) * statistics.median(seconds):.0f} "
+                  f"| {totals[-1]:.4g} | {max(lambdas[:nsteps // 2]):.1f} | {max(lambdas):.1f} | {past} "
+                  f"| {rises} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", help="in pixels")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--without", nargs="+", default=[], choices=CONTENDERS, help="such as bfloat16 where it is emulated")
-    parser.add_argument("--overhead", action="store_true")
-    parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--without", nargs="+", default=[], choices=CONTENDERS,
+                        help="such as bfloat16 where it is emulated")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--lipschitz", nargs="*", metavar="FLAGS", help='such as " --tv_weight 3e5", for a line each')
+    parser.add_argument("--lipschitz", nargs="*", metavar="FLAGS", help='such as " --tv_weight 3e5"')
     parser.add_argument("--optim", action="store_true")
     parser.add_argument("--kinks", action="store_true")
     parser.add_argument("--rate", nargs="+", metavar="PAIR", help="such as c1xs1")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.02, 0.04, 0.08])
-    parser.add_argument("--nsteps", type=int, help="of all but the table and --overhead")
+    parser.add_argument("--nsteps", type=int, help="of all but the table")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     size = args.sizes[0] if args.sizes else 128
     if args.work:
         work(args.work[0], int(args.work[1]), Path(args.work[2]))
-    elif args.overhead:
-        overhead(args.sizes[0] if args.sizes else 512)
     elif args.lipschitz is not None:
-        print("| pixels | flags | number | largest error | not converged | products a row, steps 1 to 9 | from 10 on | pairs of them |")
+        print("| pixels | flags | number | largest error | not converged | products a row, steps 1 to 9 "
+              "| from 10 on | pairs of them |")
         for line in args.lipschitz or [""]:
             lipschitz(size, args.nsteps or 40, line.split())
     elif args.optim:
@@ -568,8 +553,6 @@ def main() -> None:
         kinks(size, args.nsteps or 20, args.rates[0])
     elif args.rate:
         rate(args.rate, size, args.nsteps or 1000, args.rates)
-    elif args.quality:
-        quality(args.sizes[0] if args.sizes else 192, args.nsteps or 300)
     else:
         table_of_steps(args.sizes or [256, 512, 1024], args.rounds, args.without)
 

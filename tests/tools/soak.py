@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """Try in earnest whether runs repeat bit for bit: killed at random moments, and beside other work.
 
-    python tests/soak.py --kills 50
-    python tests/soak.py --repeat 100
+    python tests/tools/soak.py --kills 50
+    python tests/tools/soak.py --repeat 100
 
 --kills: each round is a run of its own that is killed with SIGKILL until it ends by itself; rounds follow
 until there have been enough kills. Then every log row, the pictures and the list of files must be
 those of the uninterrupted run, byte for byte. The moments are spread over a whole process, from
 its start-up to its last file. Each kill may leave one checkpoint behind that is half written or half removed.
 
---repeat: one step at 512 pixels, and one estimate of the curvature cut short after a few products, from the same
-state again and again, while other processes come and go on the same cores. Threads then finish in ever new
-orders; every result must be the first one, bit for bit.
+--repeat: one step at 512 pixels, and one estimate of the curvature cut short after a few products, from the
+same state again and again, while other processes come and go on the same cores. Threads then finish in ever
+new orders; every result must be the first one, bit for bit.
 
 Exit status 1 if anything differs.
 """
@@ -30,16 +30,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmark import nst, pictures
-from conftest import SCRIPT, picture, row_lines
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+from benchmark import Run, nst  # noqa: E402
+from conftest import SCRIPT, picture, row_lines  # noqa: E402
 
-RUN = ["--weights", "vgg16", "--image_size", "48", "--nsteps", "30", "--save_every", "5", "--ckpt_write_every", "3",
-       "--optim", "--optim_every", "6", "--optim_max_iters", "3", "--ckpt_keep_max", "3"]
+RUN = ["--weights", "vgg16", "--image_size", "48", "--nsteps", "30", "--save_every", "5",
+       "--ckpt_write_every", "3", "--optim", "--optim_every", "6", "--optim_max_iters", "3",
+       "--ckpt_keep_max", "3"]
 
 
 def start(inputs: Path, output: Path, *more) -> subprocess.Popen:
-    names = ["--content", str(inputs / "c.png"), "--style", str(inputs / "s.png"), "--output", str(output / "r.png")]
-    return subprocess.Popen([sys.executable, str(SCRIPT), *names, *RUN, *more],
+    files = ["--content", inputs / "c.png", "--style", inputs / "s.png", "--output", output / "r.png"]
+    return subprocess.Popen([sys.executable, str(SCRIPT), *map(str, files), *RUN, *more],
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -94,20 +96,22 @@ def soak(kills: int, seed: int, folder: Path) -> dict:
         while True:
             process = start(folder, output, "--resume")
             try:
-                _, said = process.communicate(timeout=rng.uniform(0.3, 1.05) * length if counts["kills"] < kills else None)
+                timeout = rng.uniform(0.3, 1.05) * length if counts["kills"] < kills else None
+                _, said = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
                 process.kill()
                 _, said = process.communicate()
                 counts["kills"] += 1
                 killed += 1
-                counts["kills after the first step"] += any(row_lines(log) for log in output.glob("*_log.txt"))
+                begun = any(row_lines(log) for log in output.glob("*_log.txt"))
+                counts["kills after the first step"] += begun
                 whole(output)
             counts["damaged checkpoints passed over"] += said.count("passed over")
             if process.returncode == 0:
                 break
             if process.returncode > 0:
                 raise SystemExit(f"a resumed run ended with status {process.returncode}: {said}")
-        # A kill leaves at most one checkpoint that is half written or half removed, or a run that has not begun.
+        # A kill leaves at most one checkpoint half written or half removed, or a run that has not begun.
         left = {name for name in files(output) if "/" in name} - files(reference)
         left = {re.sub(r"(checkpoints/\w+/ckpt-\d+|earlier-\d+-\d+).*", r"\1", name) for name in left}
         counts["left behind by kills"] += len(left)
@@ -141,13 +145,8 @@ def busy_processes():
 
 def repeat(times: int, size: int = 512) -> int:
     """How many different results there were of a step and of an estimate of L, at most."""
-    nst.start_tensorflow()
-    args = nst.parse_arguments(["--content", "c", "--style", "s", "--output", "o", "--optim", "--optim_max_iters", "2"])
-    x_c, x_s = pictures(size)
-    state = nst.State(x_c, args)
-    objective = nst.make_objective(nst.vgg_features(nst.find_weights("vgg16")), x_c, x_s, args)
-    step = nst.make_step(objective, state.x, state.optimizer)
-    estimate = nst.make_estimate(objective, state, args)
+    run = Run(size, "--optim", "--optim_max_iters", "2")
+    state, estimate = run.state, nst.make_estimate(run.objective, run.state, run.args)
     variables = [state.x, *state.optimizer.variables, state.curvature, state.eigenvectors]
     start = [variable.numpy() for variable in variables]
     steps, estimates = set(), set()
@@ -155,9 +154,9 @@ def repeat(times: int, size: int = 512) -> int:
         for _ in range(times):
             for variable, value in zip(variables, start):
                 variable.assign(value)
-            estimate(1, state.x, np.ones(x_c.shape, np.float32))
+            estimate(1, state.x, np.ones(state.x.shape, np.float32))
             estimates.add(state.curvature.numpy().tobytes() + state.eigenvectors.numpy().tobytes())
-            steps.add(step().numpy().tobytes() + state.x.numpy().tobytes())
+            steps.add(run.step().numpy().tobytes() + state.x.numpy().tobytes())
     return max(len(steps), len(estimates))
 
 
