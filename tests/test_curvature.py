@@ -84,12 +84,10 @@ def test_what_is_not_finite_or_has_not_converged_says_so(nst, rng):
 
 # ------------------------------------------------------------------ from step to step
 
-SPECTRA_BY_STEP = {  # which eigenvalue, and how many of 250 estimates may be of the second one
-    "close": (lambda t: np.r_[-10, 9.7, BASE], np.abs, 1),
-    "to and fro": (lambda t: np.r_[10, 5, BASE] if t % 2 else np.r_[5, 10, BASE], np.abs, 0),
-    "for one step": (lambda t: np.r_[10, -20.0 if t == 25 else 4, BASE], np.abs, 0),
-    "by value": (lambda t: np.r_[-2, -4, np.full(N - 2, -90)], np.positive, 1),
-    "exchange": (lambda t: np.r_[10, 9.7, BASE] if t % 2 else np.r_[9.7, 10, BASE], np.abs, 10),
+SPECTRA_BY_STEP = {  # and how many of 250 estimates may be of the second eigenvalue
+    "to and fro": (lambda t: np.r_[10, 5, BASE] if t % 2 else np.r_[5, 10, BASE], 0),
+    "for one step": (lambda t: np.r_[10, -20.0 if t == 25 else 4, BASE], 0),
+    "exchange": (lambda t: np.r_[10, 9.7, BASE] if t % 2 else np.r_[9.7, 10, BASE], 10),
 }
 
 
@@ -101,12 +99,12 @@ def test_no_eigenvalue_is_missed(nst, name):
     of the second: in 2 of 100. The last eigenvector mends that, unless there is none yet or the two have just
     changed places.
     """
-    (spectrum, by, allowed), missed = SPECTRA_BY_STEP[name], 0
+    (spectrum, allowed), missed = SPECTRA_BY_STEP[name], 0
     for begin in range(0, 5000, 1000):
         last = np.random.default_rng(0).standard_normal(N)
         for t in range(1, 51):
-            pair, truth = solve_at(nst, begin + t, product_of(spectrum(t)), last, by), by(spectrum(t)).max()
-            error = (by(pair.value) - truth) / abs(truth)
+            pair = solve_at(nst, begin + t, product_of(spectrum(t)), last)
+            error = abs(pair.value) / np.abs(spectrum(t)).max() - 1
             assert pair.converged and error < 1e-5
             missed, last = missed + (error < -5e-3), pair.vector
     assert missed <= allowed
@@ -121,6 +119,18 @@ def test_every_step_has_a_start_of_its_own(nst):
 
     assert np.array_equal(first(2, np.ones(N)), first(2, Q[:, 0]))
     assert abs(first(1, Q[:, 0]) @ first(2, Q[:, 0])) < 0.3
+
+
+@pytest.mark.parametrize("by, first, second", [(np.abs, -10, 9.7), (np.positive, -2, -4)])
+def test_the_last_eigenvector_mends_a_start_that_settles_on_the_second(nst, by, first, second):
+    product, mended = product_of(np.r_[first, second, BASE if second > 0 else np.full(N - 2, -90)]), 0
+    for t in range(1, 401):
+        cold = solve(nst, product, np.random.default_rng(t).standard_normal(N), by=by)
+        if abs(cold.value - second) < 0.1:
+            mended += 1
+            pair = solve_at(nst, t, product, 0.9 * Q[:, 0] + 0.1 * Q[:, 2], by)
+            assert pair.value == pytest.approx(first, rel=1e-5) and pair.converged
+    assert mended >= 1
 
 
 # ------------------------------------------------------------------------------ the whole
@@ -229,8 +239,8 @@ def test_dense_hessian(nst, phi, rng):
 
     H is that of the image before update 3, alpha_eff that of the update. TensorFlow makes H row by row.
     """
-    tf, x_c, x_s = nst.tf, rng.random((1, 4, 12, 3), np.float32), rng.random((1, 20, 16, 3), np.float32)
-    ours, images = set_up(nst, phi, x_c, x_s, optim=True, tv_weight=1e8), [x_c]
+    tf, x_c, x_s = nst.tf, rng.random((1, 4, 8, 3), np.float32), rng.random((1, 20, 16, 3), np.float32)
+    ours, images = set_up(nst, phi, x_c, x_s, optim=True, tv_weight=5e6), [x_c]
     for row in ours.rows(3):
         images.append(ours.state.x.numpy())
 

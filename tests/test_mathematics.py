@@ -214,7 +214,7 @@ SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
 @pytest.fixture(scope="module")
 def truth(convolutions):
     """An x at which every pooling rounds up, and its activations in VGG-16, in NumPy."""
-    x = image(1, 27, 21, 3)
+    x = image(1, 21, 11, 3)
     return x, numpy_vgg16(convolutions, x[0])[0]
 
 
