@@ -224,7 +224,7 @@ def test_a_package_that_is_broken(flags, tmp_path, run, monkeypatch, package, co
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
 def test_a_stream_that_is_closed(work, closed):
     """As by >&-: the run gets as far as any other, and no file that it opens takes the stream's place."""
-    result = command(*GOOD, cwd=work, env={"PYTHONPATH": str(work.parent / "no-tensorflow")},
+    result = command(*GOOD, cwd=work, env={"PYTHONPATH": str(work / "no-tensorflow")},
                      preexec_fn=lambda: [os.close(stream) for stream in closed])
     (work / "out").rmdir()
     said = ["", "Starting TensorFlow ...\n", "TensorFlow was imported\n"]
