@@ -446,7 +446,7 @@ SETTLED = 0.04  # beta_1^t below it, from step 31 on at 0.9: Adam's bound is for
 def make_hessian_vector_product(objective: Callable) -> Callable:
     """(x, *vectors) -> [H v of each], H the Hessian of the objective at x; all float32 (1, H, W, 3).
 
-    Reverse over reverse: the gradient of <grad, v>. What hangs on x alone is shared: one product takes
+    Reverse over reverse: the gradient of <grad, v>. What depends on x alone is shared: one product takes
     about 1.6 steps' time, two take 1.9. Second derivatives of ReLU and max pooling are zero where they exist,
     as in every autodiff framework.
     """
@@ -579,11 +579,6 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
     return estimate
 
 
-def curvature_columns(state, alpha_eff_max: float) -> dict:
-    L, lambda_max = state.curvature.numpy().tolist()
-    return dict(zip(CURVATURE_COLUMNS, (alpha_eff_max * L, L, lambda_max)))
-
-
 def adam_bound(beta_1: float) -> float:
     """What lambda_max(D H) has to stay below for Adam to be stable (Cohen et al. 2022, arXiv 2207.14484).
 
@@ -638,7 +633,8 @@ def optimise(step: Callable, state, estimate: Optional[Callable], start: int, ns
         numbers = dict(zip(COLUMNS, values))
         estimates = estimate(t, x_t, effective_learning_rate(state.optimizer)) if wanted else {}
         if estimate is not None:
-            numbers |= curvature_columns(state, numbers["alpha_eff_max"])
+            L, lambda_max = state.curvature.numpy().tolist()
+            numbers |= zip(CURVATURE_COLUMNS, (numbers["alpha_eff_max"] * L, L, lambda_max))
         yield Row(t, numbers, bool(finite) and all(map(math.isfinite, numbers.values())), estimates)
 
 
@@ -757,8 +753,6 @@ def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
     root, inverse_root = power(C_c, 0.5), power(C_c, -0.5)
     T = inverse_root @ power(root @ C_s @ root, 0.5) @ inverse_root
     matched = (c - c.mean(axis=0)) @ power(T, 1, most=10) + s.mean(axis=0)  # more: noise, as in sepia
-    if not np.ptp(s, axis=1).any():  # a grey style: what the diagonals leave of colour goes
-        matched[:] = matched.mean(axis=1, keepdims=True)
     return np.clip(matched, 0, 1).astype(np.float32).reshape(x_c.shape)
 
 
@@ -811,12 +805,13 @@ def claimed(folder: Path) -> Iterator[None]:
         raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}; "
                          "choose another one") from None
     try:
-        with contextlib.suppress(OSError):  # of a file system without locks
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"--output: another run is writing to {str(folder)!r}; wait for it, or "
-                                 "choose another folder") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"--output: another run is writing to {str(folder)!r}; wait for it, or choose "
+                             "another folder") from None
+        except OSError:  # a file system without locks
+            pass
         yield
     finally:
         os.close(descriptor)
@@ -825,8 +820,8 @@ def claimed(folder: Path) -> Iterator[None]:
 def move_earlier(files: OutputFiles) -> list:
     """Move what an earlier run of these names has left into a new folder: nothing is ever removed.
 
-    Says so, and returns that as remarks for the log. All lies there as it lay here, so that a run can go on
-    in there. The checkpoints go first: no kill on the way leaves them behind without their log.
+    Says so, and returns that as remarks for the log. All lies there as it lay here, so that a run can be
+    resumed in there. The checkpoints go first: no kill on the way leaves them behind without their log.
     """
     name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
     earlier = [path for path in files.folder.iterdir() if name.fullmatch(path.name)]
@@ -907,17 +902,12 @@ def describe(args: argparse.Namespace, weights: Path) -> dict:
     files = {"content": args.content, "style": args.style, "weights": weights, "script": __file__}
     flags = [name for name in flags_that_are(REPORTED, REFUSED) if name not in files]
     return {
-        **{in_header(name): hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        **{f"{name.capitalize()} SHA-256": hashlib.sha256(Path(file).read_bytes()).hexdigest()
            for name, file in files.items()},
         **{name: vars(args)[name] for name in flags},
         "TensorFlow": tf.__version__, "Keras": keras.__version__,
         "NumPy": np.__version__, "Pillow": Image.__version__, "Device": device(),
     }
-
-
-def in_header(name: str) -> str:
-    """What a flag is called in the header, where a file counts by what it holds."""
-    return f"{name.capitalize()} SHA-256" if name in ("content", "style", "weights", "script") else name
 
 
 def device() -> str:
@@ -955,28 +945,15 @@ class State:
         return int(self.optimizer.iterations)
 
     def save(self, folder: Path, keep: int) -> None:
-        """Write a checkpoint into the folder, then remove the oldest ones but for `keep`, unless that is 0."""
-        name = f"ckpt-{self.step}"
+        """Write a checkpoint into the folder, then remove the oldest but for `keep`, unless that is 0."""
+        t = self.step
         self.about.assign(json.dumps(self.run))
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.chdir(folder):  # TensorFlow takes brackets in a path for a pattern
-                list_checkpoints_anew()
-                manager = tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt")
-                manager.save(self.step)
+                tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
         except (tf.errors.OpError, OSError) as error:
-            raise RunError(f"cannot write the checkpoint '{folder}/{name}': {reason(error)}") from None
-
-
-def list_checkpoints_anew() -> None:
-    """Make TensorFlow's list of the checkpoints in this folder from its files; the manager prunes by the list.
-
-    After a kill the list may lag behind the files, and it has those that were removed by hand.
-    """
-    names = [prefix.name for prefix in reversed(find_checkpoints(Path()))]
-    if names:
-        tf.compat.v1.train.update_checkpoint_state(".", names[-1], names,
-                                                   all_model_checkpoint_timestamps=range(1, len(names) + 1))
+            raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
 
 
 def find_checkpoints(folder: Path) -> list:
@@ -991,49 +968,46 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
 
     Raises UsageError if what was named is not there.
     """
-    if not args.branches:
-        return find_checkpoints(files.checkpoints) if args.resume else []
+    found = find_checkpoints(files.checkpoints) if args.resume else []
     if args.resume_from is not None:
         flag, prefix = "resume_from", Path(args.resume_from.removesuffix(".index"))
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
-    else:
+    if args.ckpt_in is not None:
         flag, folder = "ckpt_in", Path(args.ckpt_in)
-        outputs = [path for path in (folder, *folder.glob("*")) if find_checkpoints(path)]
-        found = find_checkpoints(outputs[0]) if len(outputs) == 1 else []
-    if not found:
-        raise UsageError(f"--{flag}: no checkpoint, or those of several outputs, in {vars(args)[flag]!r}; give "
-                         "--resume_from one, such as checkpoints/result_c1_s1/ckpt-100, or --ckpt_in its folder")
+        folders = (folder, *folder.glob("*")) if os.path.isdir(folder) else ()
+        outputs = [checkpoints for checkpoints in map(find_checkpoints, folders) if checkpoints]
+        found = outputs[0] if len(outputs) == 1 else []
+    if args.branches and not found:
+        raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
+                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in the folder of one output's")
     return found
 
 
 def restore(state: State, prefixes: list) -> Optional[Path]:
-    """Restore the first checkpoint that is whole and of this size; returns its prefix, None without any.
+    """Restore the first checkpoint that is whole; returns its prefix, None if there are none to choose from.
 
-    Those that are passed over get a warning. Raises UsageError if all are.
+    Damaged ones are passed over with a warning. Raises UsageError if all are, or one is of another size.
     """
-    unfit = []
     for prefix in prefixes:
         try:
             with contextlib.chdir(prefix.parent):  # see State.save
                 state.checkpoint.restore(prefix.name).assert_existing_objects_matched()
-        except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
-            why = f"damaged ({reason(error)})"
-            if "tensor with shape" in str(error):
-                why = "of another --image_size, or of a content of other proportions"
-            if "any matching files" in str(error):
-                why = "named with a [ or \\, which TensorFlow takes for a pattern: rename its files"
-            unfit.append(f"{str(prefix)!r} is {why}")
-        else:
-            for wrong in unfit:
-                complain(f"warning: passed over: {wrong}")
             return prefix
-    if unfit:
-        raise UsageError(f"no checkpoint can be used: {unfit[0]}; give another one, or none to start fresh")
+        except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
+            if "tensor with shape" in str(error):
+                raise UsageError(f"{str(prefix)!r} is of another --image_size, or of a content of other "
+                                 "proportions; give another checkpoint, or none to start fresh") from None
+            if "any matching files" in str(error):
+                raise UsageError(f"{str(prefix)!r} is named with a [ or \\, which TensorFlow takes for a "
+                                 "pattern; rename its files") from None
+            complain(f"warning: passed over: {str(prefix)!r} is damaged ({reason(error)})")
+    if prefixes:
+        raise UsageError("no checkpoint is whole; give another one, or none to start fresh")
     return None
 
 
 def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
-    """Continue from the best of the checkpoints; returns remarks for the log, none if the run starts fresh.
+    """Continue from the first whole checkpoint; returns remarks for the log, none if the run starts fresh.
 
     Reports what has changed. Raises UsageError if that makes it another run's, or a branch has no step left.
     """
@@ -1047,8 +1021,8 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
              **json.loads(state.about.numpy())}
     changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
                for key, value in state.run.items() if saved.get(key) != value}
-    refused = [in_header(name) for name in flags_that_are(REFUSED)]
-    others = [change for key, change in changed.items() if key in refused]
+    refused = flags_that_are(REFUSED)
+    others = [change for key, change in changed.items() if key.removesuffix(" SHA-256").lower() in refused]
     if others and not args.branches:
         raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
                          "another --output, or branch from it with --resume_from")
@@ -1109,22 +1083,17 @@ class Progress:
     def update(self, row: Row, last: bool) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
         self.first = time.monotonic() if self.done == 1 else self.first
-        losses = zip(("content", "style", "tv", "total"), row.numbers.values())
-        content, style, tv, total = (f"{name} {loss:.3e}" for name, loss in losses)
-        fields = [f"step {row.step}/{self.nsteps}", total, content, style, tv]
+        content, style, tv, total, *_ = row.numbers.values()
+        text = f"step {row.step}/{self.nsteps}  total {total:.3e}"
         if self.done > 1:
             pace = (time.monotonic() - self.first) / (self.done - 1)
             minutes, seconds = divmod(round(pace * left), 60)
-            fields[2:2] = [f"{pace:.2f} s/step", f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"]
+            text += f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
         if sys.stdout.isatty():
             columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80  # 0: it does not say
-            cells = columns // 8
-            line = ("#" * (cells * row.step // self.nsteps)).ljust(cells, ".")
-            while fields and len(longer := f"{line}  {fields.pop(0)}") < columns:
-                line = longer
-            say(f"\r{line:{columns - 1}}", end="")
+            say(f"\r{text[:columns - 1]:{columns - 1}}", end="")
         elif self.done <= 2 or last or due(row.step, max(1, self.nsteps // 20)):
-            say("  ".join(fields))
+            say(f"{text}  content {content:.3e}  style {style:.3e}  tv {tv:.3e}")
 
 
 class Stop:
@@ -1185,11 +1154,6 @@ def start_tensorflow() -> None:
 STEP_BYTES, STYLE_BYTES, BYTES = {"float32": 2500, "bfloat16": 1300, "optim": 8000}, 1000, 1_100_000_000
 
 
-def machine_memory() -> int:
-    """Bytes of memory that the machine has."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def run(args: argparse.Namespace, stop: Stop) -> int:
     """From the checked command line to the final image; returns the exit status."""
     x_c = fit("--content", read_picture("--content", args.content), args.image_size)
@@ -1233,8 +1197,9 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
     """
     bytes_per_pixel = STEP_BYTES["optim" if args.optim else args.precision]
     needed = BYTES + max(x_c.size * bytes_per_pixel, x_s.size * STYLE_BYTES) // 3
-    if needed > machine_memory() and not tf.config.list_physical_devices("GPU"):
-        raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB of {machine_memory() / 1e9:.1f}")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory and not tf.config.list_physical_devices("GPU"):
+        raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB, the machine has {memory / 1e9:.1f}")
     objective = exact = make_objective(vgg_features(weights, args.precision), x_c, x_s, args)
     if args.optim and args.precision != "float32":  # second derivatives need all the digits
         exact = make_objective(vgg_features(weights), x_c, x_s, args)
@@ -1340,6 +1305,7 @@ class Flag(NamedTuple):
 FREE, REPORTED, REFUSED = "free", "reported", "refused"
 FILE, SWITCH = {"metavar": "FILE", "required": True}, {"action": "store_true"}
 CADENCE, STEPS = number(int, 0, 999_999, "N"), number(int, 1, 999_999, "N")
+WEIGHT, DECAY = number(float, 0, 1e20, "WEIGHT"), number(float, 0, 0.9999999, "DECAY")
 FLAGS = (  # each behind the title that -h gives its group
     "images (PNG, JPEG, TIFF, WebP ...)",
     Flag("content", FILE, None, REFUSED, "the image to be redrawn"),
@@ -1350,14 +1316,12 @@ FLAGS = (  # each behind the title that -h gives its group
     Flag("match_colors", SWITCH, False, REFUSED, "first bring the content's colours near the style's, in "
          "mean and covariance"),
     "objective (alpha L_content + beta L_style + tau L_TV)",
-    Flag("content_weight", number(float, 0, 1e20, "ALPHA"), "10000", REPORTED,
-         "alpha: higher keeps more of the content's structure"),
-    Flag("style_weight", number(float, 0, 1e20, "BETA"), "0.01", REPORTED,
-         "beta: higher brings out more of the style's texture"),
+    Flag("content_weight", WEIGHT, "10000", REPORTED, "alpha: higher keeps more of the content's structure"),
+    Flag("style_weight", WEIGHT, "0.01", REPORTED, "beta: higher brings out more of the style's texture"),
     Flag("style_layer_weights", {**number(float, 0, 1e6, "W"), "nargs": "*"}, None, REPORTED,
          "five shares of the style loss, of block1_conv1 ... block5_conv1, each by its relative "
          "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
-    Flag("tv_weight", number(float, 0, 1e20, "TAU"), "300", REPORTED, "tau: higher is smoother; total "
+    Flag("tv_weight", WEIGHT, "300", REPORTED, "tau: higher is smoother; total "
          "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
     Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED,
          "of squares; the loss weights are made for mean"),
@@ -1371,10 +1335,9 @@ FLAGS = (  # each behind the title that -h gives its group
          "of convolutions; bfloat16 for AVX512_BF16, AMX"),
     "optimiser (Adam)",
     Flag("nsteps", STEPS, "1000", FREE, "steps in all, also when resuming"),
-    Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED,
-         "base rate, in units of the pixel range"),
-    Flag("adam_beta_1", number(float, 0, 0.9999999, "BETA_1"), "0.9", REPORTED, "decay of the first moment"),
-    Flag("adam_beta_2", number(float, 0, 0.9999999, "BETA_2"), "0.999", REPORTED, "of the second moment"),
+    Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED, "of a pixel range of 1"),
+    Flag("adam_beta_1", DECAY, "0.9", REPORTED, "decay of the first moment"),
+    Flag("adam_beta_2", DECAY, "0.999", REPORTED, "of the second moment"),
     Flag("adam_epsilon", number(float, 1e-30, 1, "EPSILON"), "1e-7", REPORTED, "keeps the division finite"),
     "output",
     Flag("save_every", CADENCE, "100", FREE, "write a snapshot every N steps; 0: only the last"),
@@ -1391,8 +1354,7 @@ FLAGS = (  # each behind the title that -h gives its group
     Flag("optim_every", STEPS, "1", FREE, "estimate both at step 1 and every N steps"),
     Flag("optim_tol", number(float, 1e-5, 0.5, "TOL"), "0.001", FREE,
          "stop at |Hv - lambda v| of TOL |lambda|"),
-    Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE,
-         "Hessian-vector products from one start at most"),
+    Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE, "products H v from one start at most"),
 )
 
 

@@ -302,7 +302,7 @@ def test_a_folder_of_several_outputs_is_not_guessed_at(flags, whole, tmp_path, r
     assert contents(several) == before
     shutil.copytree(several / "b_c_s", several / "a_c_s")
     status, _, err = run(*words)
-    assert status == 2 and f"--ckpt_in: no checkpoint, or those of several outputs, in '{several}'; " in err
+    assert status == 2 and f"--ckpt_in: no checkpoint in '{several}'; give " in err
 
 
 def test_checkpoints_on_another_disk(flags, tmp_path, run):

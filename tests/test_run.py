@@ -242,8 +242,7 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
         index.write_bytes(index.read_bytes()[:20])
     before = names(tmp_path / "out")
     status, out, err = run(*flags(*CADENCE, "--nsteps", 16, "--resume"))
-    assert (status, err.count("\n")) == (2, 1)
-    assert "no checkpoint can be used: " in err and "is damaged" in err
+    assert status == 2 and err.endswith("error: no checkpoint is whole; give another one, or none to start fresh\n")
     assert names(tmp_path / "out") == before
 
 
