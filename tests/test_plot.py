@@ -1,6 +1,5 @@
 """gnuplot.plt, with every gnuplot at hand: what it draws, read from its SVG, what it survives and says."""
 
-import bisect
 import html
 import itertools
 import math
@@ -28,9 +27,9 @@ MIN, MEAN, MAX = (2, "86,180,233"), (2, "0,114,178"), (2, "213,94,0")
 PRODUCT, LAMBDA, BOUNDS, GREY = (3, "204,121,167"), (3, "0,114,178"), (3, "0,0,0"), "136,136,136"
 COLUMNS = {CONTENT: 1, STYLE: 2, TV: 3, TOTAL: 4, MIN: 5, MEAN: 6, MAX: 7, PRODUCT: 8, LAMBDA: 10}
 TYPICAL = (3e5, 3e7, 3e3, 3e9, 3e-10, 3e-8, 3e-6, 200, 7e6, 12)  # of columns 1 to 10, all decades apart
-RESUMED = "# Resumed at step 80 from '/x y/ckpt-80'"
 PLACE = r"translate\(([^,]*),([^)]*)\)[^>]*?"  # in an SVG of gnuplot
 PATH = r"""stroke-width="([^"]*)"[^>]*>\s*<path stroke='rgb\((.*?)\)'[^>]*\sd='([^']*)'"""
+KEY = r"(?s)<title>([^<]*)</title>.*?<pathstroke='rgb\((.*?)\)'"
 
 
 def row(t: int, values={}, fields: int = 11) -> list:
@@ -45,7 +44,7 @@ def carried(t: int, every: int = 10) -> list:
 
 
 def changed(old: float, new: float) -> list:
-    return [RESUMED, f"# Changed adam_beta_1: {old} in the checkpoint, {new} now",
+    return [f"# Changed adam_beta_1: {old} in the checkpoint, {new} now",
             "# Changed tv_weight: 300.0 in the checkpoint, 0.7 now"]
 
 
@@ -85,6 +84,7 @@ class Picture:
         texts = [(float(x), float(y), anchor, html.unescape(re.sub("<.*?>", "", text)).strip())
                  for x, y, anchor, text in re.findall(PLACE + r'anchor="(\w+)">\s*<text>(.*?)</text>', svg)]
         self.text, self.height = [text for *_, text in texts], int(re.search('height="(.*?)"', svg)[1])
+        self.keys = dict(re.findall(KEY, svg.replace(" ", "")))
         step = straight([(x, float(text)) for x, y, anchor, text in texts
                          if anchor == "middle" and y > self.height - 60 and re.fullmatch(r"[\d.]+", text)])
         self.labels, self.lines, self.marks = {}, defaultdict(list), defaultdict(list)
@@ -97,7 +97,7 @@ class Picture:
             for x, y, colour in re.findall(PLACE + r"color='rgb\((.*?)\)'", svg):
                 if top - 1 < float(y) < top + 261:
                     mark = step(float(x)), 10 ** exponent(float(y))
-                    bisect.insort(self.marks[p, colour.replace(" ", "")], mark)
+                    self.marks[p, colour.replace(" ", "")].append(mark)
             for width, colour, d in re.findall(PATH, svg):
                 points = re.findall(r"([ML])([-\d.]+),([-\d.]+)", d)
                 for (_, *a), (kind, *b) in itertools.pairwise(points):
@@ -128,16 +128,17 @@ def test_every_column_is_drawn(drawn):
         assert picture.marks[key] == [approx((t, carried(t)[k]), 0.02) for t in marked]
         assert {width for *_, width in picture.lines[key]} == {5 if key in (TOTAL, LAMBDA) else 2.5}
     assert not any(picture.lines[p, GREY] for p in (1, 2, 3))
-    assert {"r_log.txt, steps 1 to 60", "loss (weighted)", "total", "content", "style", "TV", "max αeff",
-            "mean", "min", "step", "2 (1 + β1) / (1 - β1), Adam's bound if β1t < 0.04", "λmax(αeff H)", "38",
-            "αeff,max × L", "2, that of plain gradient descent (η < 2/L)"} <= set(picture.text)
+    keys = "content", "style", "TV", "total", "min", "mean", "gnuplot_plot_1b", "αeff,max×L", "λmax(αeffH)"
+    assert [picture.keys[key] for key in keys] == [colour for _, colour in COLUMNS]
+    assert {"r_log.txt, steps 1 to 60", "loss (weighted)", "max αeff", "step", "38",
+            "2, that of plain gradient descent (η < 2/L)",
+            "2 (1 + β1) / (1 - β1), Adam's bound if β1t < 0.04"} <= set(picture.text)
     assert picture.text.count("30") == 1  # only the lowest panel has its steps numbered
 
 
 def test_without_optim_there_are_two_panels(drawn):
     picture = drawn(row(t, {5: 2e-8, 6: 3e-8, 7: 4e-8}, fields=8) for t in range(1, 61))
     assert picture.height == 700 and {"step", "30"} <= set(picture.text) and "bound" not in str(picture.text)
-    assert picture.at(MEAN, 20) == [approx(3e-8, 0.02)]
 
 
 @pytest.mark.parametrize("beta_1, first, bound", [(0.9, 31, 38), (0.5, 5, 6), (0.999, 999, 3998)])
@@ -153,8 +154,8 @@ def test_the_bound_of_adam_begins_where_it_speaks(drawn, beta_1, first, bound):
 def test_resumes(drawn):
     """Each stretch has its own columns and bound of Adam. Grey lines stand where something was changed."""
     r = [row(t, fields=8) if 60 < t < 81 else carried(t) for t in range(1, 401)]
-    stretches = r[:60], changed(0.9, 0.5), r[60:80], [RESUMED], r[80:100], changed(0.5, 0.99), r[100:]
-    picture = drawn(itertools.chain(*stretches))
+    picture = drawn([*r[:60], *changed(0.9, 0.5), *r[60:80], "# Resumed at step 80 from x", *r[80:100],
+                     *changed(0.5, 0.99), *r[100:]])
     for t, bounds in {30: [2], 59: [38, 2], 61: [6, 2], 99: [6, 2], 320: [2], 321.5: [398, 2]}.items():
         assert picture.at(BOUNDS, t) == approx(bounds, 0.02), t
     assert all({round(t, 1) for t, *_ in picture.lines[p, GREY]} == {60.5, 100.5} for p in (1, 2, 3))
@@ -187,9 +188,8 @@ def test_up_to_forty_marks(drawn, steps, every, marked):
 def test_losses_on_a_linear_scale(drawn, tmp_path):
     """By the one line that says so; the learning rates stay as they are."""
     line = b"set logscale y  # remove this line for losses on a linear scale\n"
-    script = tmp_path / "linear.plt"
-    script.write_bytes(PLOT.read_bytes().replace(line, b""))
-    plain, linear = drawn(map(row, range(1, 41))), drawn(map(row, range(1, 41)), script=script)
+    (tmp_path / "linear.plt").write_bytes(PLOT.read_bytes().replace(line, b""))
+    plain, linear = (drawn([row(1), row(2)], script=path) for path in (PLOT, tmp_path / "linear.plt"))
     assert 0 in linear.labels[1] and 0 not in plain.labels[1] and linear.labels[2] == plain.labels[2]
 
 
