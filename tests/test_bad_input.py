@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import warnings
 import zlib
 from pathlib import Path
 
@@ -208,7 +209,7 @@ def test_another_python(work):
     assert (result.returncode, result.stderr) == (1, said)
 
 
-@pytest.mark.parametrize("package, code", [("tensorflow", "raise ImportError('undefined\n symbol')"),
+@pytest.mark.parametrize("package, code", [("tensorflow", "raise ImportError('undefined\\n symbol')"),
                                            ("keras", "raise AttributeError('undefined symbol')")])
 def test_a_package_that_is_broken(flags, tmp_path, run, monkeypatch, package, code):
     """Or does not fit the others, which shows in errors of any kind."""

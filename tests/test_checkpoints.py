@@ -76,41 +76,13 @@ def test_what_a_longer_run_keeps_of_the_log(flags, tmp_path, run):
     found = re.findall(unconverged, log.read_text(), re.MULTILINE)
     assert found == ["1", "3"], "rows 4 and 5 carry the L of step 3"
 
-    # After a kill, remarks of steps past the checkpoint may stand above no row yet; they are made again.
-    without(log.parent / "checkpoints/r_c_s", 5, 3)
-    assert run(*flags(*cadence, "--nsteps", 5, "--resume"))[0] == 0
-    assert sorted(re.findall(unconverged, log.read_text(), re.MULTILINE)) == ["1", "3"]
-
-
-def test_the_settings_of_an_attempt_that_got_nowhere(flags, tmp_path, run):
-    """They are not those of the rows that follow: they leave the log. A branch's header stays."""
-    log = tmp_path / "out/r_c_s_log.txt"
-    assert run(*flags("--nsteps", 2))[0] == 0
-    with open(log, "a") as file:
-        file.write("# My note\n")
-    before = log.read_text()
-    assert run(*flags("--nsteps", 4, "--resume", "--content_weight", 3))[0] == 0
-    assert "\n# Changed content_weight: " in log.read_text()
-    without(log.parent / "checkpoints/r_c_s", 4)  # as after a kill before it
-    assert run(*flags("--nsteps", 3, "--resume"))[::2] == (0, "")
-    added = log.read_text().removeprefix(before)
-    assert added.startswith("# Resumed at step 2 ") and added.count("# Resumed at step ") == 1
-    assert "# Changed" not in added and rows(log)[:, 0].tolist() == [1, 2, 3]
-
-    words = flags("--nsteps", 4, "--tv_weight", 5, output=tmp_path / "branch/r.png")
-    assert run(*words, "--resume_from", log.parent / "checkpoints/r_c_s/ckpt-3")[0] == 0
-    log = tmp_path / "branch/r_c_s_log.txt"
-    header = log.read_text().partition("\n# Step ")[0]
-    assert re.match("# Neural style transfer\n# Resumed at step 3 from .*\n# Changed tv_weight: ", header)
-    without(log.parent / "checkpoints/r_c_s", 4)
-    assert run(*words, "--resume")[::2] == (0, "")
-    assert log.read_text().startswith(f"{header}\n# Step ")
-    assert [row.split()[0] for row in row_lines(log)] == ["4"]
-
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_your_own_remarks_are_no_resume_and_no_step(nst, tmp_path, end):
-    """Nor is the header of a branch, with a note in it, or with the line ends of an editor."""
+def test_what_is_kept_of_a_log(nst, tmp_path, end):
+    """All but rows and estimates of later steps, and resumes that came to nothing, with their settings.
+
+    Your own remarks stay, and so does the header of a branch, also with the line ends of an editor.
+    """
     header = ["# Neural style transfer", "# My note", "# Resumed at step 2 from ckpts/ckpt-2", "# Step  "]
     notes = ["# Resumed at step 9: my note", "# step 9: it glows"]
     log, converged = tmp_path / "log.txt", f"L has not converged after 7 products, residual 1.0% of it{end}"
