@@ -155,6 +155,7 @@ def test_vgg16_weights_are_the_published_ones(convolutions):
     kernels, biases = zip(*convolutions.values())
     assert [bias[0] for bias in biases] == [np.float32(bias) for bias in PUBLISHED_BIASES]
     assert [kernel[0, 0, 0, 0] for kernel in kernels[1:]] == [np.float32(kernel) for kernel in PUBLISHED_KERNELS]
+    assert all(kernel.transpose(3, 2, 0, 1).flags.c_contiguous for kernel in kernels), "(out, in, height, width) in the file"
 
 
 def numpy_vgg16(convolutions: dict, x: np.ndarray) -> tuple:
