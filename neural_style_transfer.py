@@ -974,7 +974,7 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     if args.ckpt_in is not None:
         flag, folder = "ckpt_in", Path(args.ckpt_in)
-        folders = (folder, *folder.glob("*")) if os.path.isdir(folder) else ()
+        folders = (folder, *folder.glob("*")) if os.path.isdir(args.ckpt_in) else ()
         outputs = [checkpoints for checkpoints in map(find_checkpoints, folders) if checkpoints]
         found = outputs[0] if len(outputs) == 1 else []
     if args.branches and not found:
