@@ -372,7 +372,6 @@ def test_weights_that_do_not_fit(flags, tmp_path, nst, capfd, monkeypatch):
 
     What Keras warns of before it raises is not seen.
     """
-    monkeypatch.setattr(warnings, "showwarning", lambda *words, **more: os.write(2, b"a warning\n"))
     layers = nst.keras.layers
     for name, count in ("few", 13), ("shapes", 16):
         convolutions = [layers.Conv2D(2, 3, padding="same") for _ in range(count)]
@@ -385,6 +384,7 @@ def test_weights_that_do_not_fit(flags, tmp_path, nst, capfd, monkeypatch):
     (tmp_path / "name.h5").write_bytes(data.replace(b"layer_07", b"layer_\xff7", 1))
     (tmp_path / "truncated.h5").write_bytes(data[:3000])
     (tmp_path / "text.h5").write_text("These are no weights.\n")
+    monkeypatch.setattr(warnings, "showwarning", lambda *words, **more: os.write(2, b"a warning\n"))
     for path in sorted(tmp_path.glob("*.h5")):
         status = nst.main(flags("--nsteps", 1, "--weights", path))
         _, err = capfd.readouterr()
