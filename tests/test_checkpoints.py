@@ -26,8 +26,8 @@ def a_second_for_each_look_at_the_clock(nst, monkeypatch):
     monkeypatch.setattr(nst.time, "strftime", lambda form: strftime(form, time.localtime(next(seconds))))
 
 
-def files_of(nst, folder: Path):
-    return nst.OutputFiles(arguments(nst, output=str(folder / "r.png"), content="c.png", style="s.png"))
+def files_of(nst, folder: Path, name: str = "r.png"):
+    return nst.OutputFiles(arguments(nst, output=str(folder / name), content="c.png", style="s.png"))
 
 
 # The log of a checkpoint
@@ -154,15 +154,15 @@ def test_a_start_that_gets_nowhere_continues_where_it_stopped(flags, tmp_path, r
 
 
 def test_starts_within_a_second(nst, tmp_path, monkeypatch):
-    """Each finds a name of its own."""
-    files, clock = files_of(nst, tmp_path), iter([0, 0, 1, 1, 1, 2])
+    """Each finds a name of its own; the names of outputs are no patterns."""
+    files, clock = files_of(nst, tmp_path, "r[1]+.png"), iter([0, 0, 1, 1, 1, 2])
     monkeypatch.setattr(nst.time, "strftime", lambda form: f"earlier-{next(clock)}")
     for i in range(3):
         files.log.write_text(str(i))
         files.checkpoints.mkdir(parents=True)
         assert nst.move_earlier(files) and not files.log.exists() and not files.checkpoints.exists()
         assert nst.move_earlier(files) == []
-    assert [(tmp_path / f"earlier-{i}/r_c_s_log.txt").read_text() for i in range(3)] == ["0", "1", "2"]
+    assert [(tmp_path / f"earlier-{i}/r[1]+_c_s_log.txt").read_text() for i in range(3)] == ["0", "1", "2"]
 
 
 def everything(folder: Path) -> list:

@@ -215,32 +215,30 @@ def no_file_above(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("what", ["checkpoint", "log"])
-def test_writing_fails_in_mid_run(flags, tmp_path, run, what):
-    """What was there stays, no row is half there, and the run continues once there is room."""
-    words, log = flags("--ckpt_write_every", 1 if what == "checkpoint" else 0), tmp_path / "out/r_c_s_log.txt"
+def test_writing_fails_in_mid_run(flags, tmp_path, run):
+    """What was there stays, and the run continues once there is room."""
+    words, log = flags("--ckpt_write_every", 1), tmp_path / "out/r_c_s_log.txt"
     assert run(*words, "--nsteps", 2)[0] == 0
     kept = row_lines(log)
     largest = max(path.stat().st_size for path in (tmp_path / "out/checkpoints/r_c_s").iterdir())
-    with open(log, "a") as file:  # your own remark, after which the log is the largest file
-        file.write("# " + "x" * (0 if what == "checkpoint" else largest) + "\n")
-    size = largest - 1000 if what == "checkpoint" else log.stat().st_size + 1000
-    with no_file_above(size):
-        status, _, err = run(*words, "--nsteps", 99, "--resume")
-    said = {"checkpoint": r"the checkpoint '.*ckpt-3': File too large", "log": r"'.*_log\.txt': (File|No) .*"}
-    assert status == 1 and re.fullmatch(f"neural_style_transfer.py: error: cannot write {said[what]}\n", err)
-    assert row_lines(log)[:2] == kept
+    with no_file_above(largest - 1000):
+        status, _, err = run(*words, "--nsteps", 9, "--resume")
+    said = r"neural_style_transfer.py: error: cannot write the checkpoint '.*ckpt-3': File too large\n"
+    assert status == 1 and re.fullmatch(said, err) and row_lines(log)[:2] == kept
     status, out, _ = run(*words, "--nsteps", 4, "--resume")
     assert status == 0 and "Resuming at step 2 " in out and rows(log)[:, 0].tolist() == [1, 2, 3, 4]
 
 
-def test_a_picture_that_does_not_fit(nst, tmp_path):
-    """The old one stays, and no temporary file."""
+def test_a_picture_or_a_row_that_does_not_fit(nst, tmp_path):
+    """The old picture stays, and no temporary file; a row that is written in part is no success."""
+    log, path = nst.Log(tmp_path / "log.txt", "# header\n"), tmp_path / "r.png"
+    path.write_bytes(b"old")
     pixels = nst.np.random.default_rng(1).random((1, 64, 64, 3), nst.np.float32)
-    (tmp_path / "r.png").write_bytes(b"old")
     with no_file_above(5000), pytest.raises(nst.RunError, match=r"^cannot write '.*r\.png': File too large$"):
-        nst.save_image(tmp_path / "r.png", pixels)
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+        nst.save_image(path, pixels)
+    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 2
+    with no_file_above(20), pytest.raises(nst.RunError, match=r"^cannot write '.*log\.txt': No space left"):
+        log.write("1  2.0  3.0  4.0  5.0")
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root mounts")
