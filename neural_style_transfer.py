@@ -1319,7 +1319,8 @@ FLAGS = (  # each behind the title that -h gives its group
          "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
     Flag("tv_weight", WEIGHT, "300", REPORTED, "tau: higher is smoother; total "
          "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
-    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED, "of squares; weights are for mean"),
+    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED,
+         "of squares; the loss weights are made for mean"),
     Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
          "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
     Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "VGG weights: imagenet, Keras' "
@@ -1383,8 +1384,9 @@ def parse_arguments(words: list) -> argparse.Namespace:
     args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume stays in place
     shares = args.style_layer_weights
     if shares is not None and (len(shares) != len(STYLE_LAYERS) or not any(shares)):
-        raise UsageError(f"--style_layer_weights: {' '.join(map(str, shares))!r}; give five numbers, not all 0"
-                         f": the shares of {', '.join(STYLE_LAYERS)}")
+        given = " ".join(f"{share:g}" for share in shares)
+        raise UsageError(f"--style_layer_weights: {given!r}; give five numbers, not all 0: the shares of "
+                         f"{', '.join(STYLE_LAYERS)}")
     if args.resume_from is not None and args.ckpt_in is not None:
         raise UsageError("--resume_from and --ckpt_in both say where to resume from; give one of them")
     return args
