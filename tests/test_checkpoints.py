@@ -295,21 +295,21 @@ def test_checkpoints_on_another_disk(flags, tmp_path, run):
 
 
 def test_only_whole_checkpoints_are_taken(flags, whole, tmp_path, run, nst):
-    """With image, description, Adam's state and estimates; a rate that is given at the resume is used."""
+    """With Adam's state, description and estimates; a rate that is given at the resume is used."""
     folder = shutil.copytree(whole, tmp_path / "out") / "checkpoints/r_c_s"
     state = nst.State(nst.np.zeros((1, 51, 64, 3), nst.np.float32), arguments(nst))
     state.checkpoint.restore(str(folder / "ckpt-12"))
     parts = dict(image=state.x, optimizer=state.optimizer, about=state.about, curvature=state.curvature,
                  eigenvectors=state.eigenvectors)
-    for t, lacking in enumerate(["nothing", *parts], 13):
+    for t, lacking in enumerate(["nothing", "optimizer", "about", "curvature", "eigenvectors"], 13):
         some = nst.tf.train.Checkpoint(**{name: part for name, part in parts.items() if name != lacking})
         some.save_counter.assign(t)
         some.write(str(folder / f"ckpt-{t}"))
     words = ["--resume", "--adam_learning_rate", 0.02, "--ckpt_keep_max", 0]
     status, out, err = run(*flags(*CADENCE, "--nsteps", 13, *words))
     assert status == 0 and f"Resuming at step 12 from {folder}/ckpt-13" in out
-    assert re.findall(r"passed over.*ckpt-(\d+)'", err) == ["18", "17", "16", "15", "14"]
-    assert err.count("\n") == 7 and "adam_learning_rate: 0.01 in the checkpoint, 0.02 now" in err
+    assert re.findall(r"passed over.*ckpt-(\d+)'", err) == ["17", "16", "15", "14"]
+    assert err.count("\n") == 6 and "adam_learning_rate: 0.01 in the checkpoint, 0.02 now" in err
     assert "ckpt_keep_max: 5 in the checkpoint, 0 now" in err
     alpha_eff = rows(tmp_path / "out/r_c_s_log.txt")[:, 6]
     assert alpha_eff[12] > 1.5 * alpha_eff[11]

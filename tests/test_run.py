@@ -169,9 +169,10 @@ def test_cadences(flags, tmp_path, run):
 
 @pytest.mark.parametrize("keep, kept", [(2, [3, 4]), (0, [0, 1, 2, 3, 4])])
 def test_ckpt_keep_max(flags, tmp_path, run, keep, kept):
-    """Also of those that were there before the resume."""
+    """Also of those that were there before the resume, though a kill has emptied TensorFlow's list of them."""
     keeping = ["--ckpt_write_every", 1, "--ckpt_keep_max", keep]
     assert run(*flags(*keeping, "--nsteps", 2))[0] == 0
+    (tmp_path / "out/checkpoints/r_c_s/checkpoint").write_bytes(b"")
     assert run(*flags(*keeping, "--nsteps", 4, "--resume"))[0] == 0
     found = sorted(int(path.stem[5:]) for path in (tmp_path / "out/checkpoints/r_c_s").glob("ckpt-*.index"))
     assert found == kept
@@ -242,7 +243,8 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
         index.write_bytes(index.read_bytes()[:20])
     before = names(tmp_path / "out")
     status, out, err = run(*flags(*CADENCE, "--nsteps", 16, "--resume"))
-    assert status == 2 and err.endswith("error: no checkpoint is whole; give another one, or none to start fresh\n")
+    said = "error: no checkpoint is whole; give another one, or none to start fresh\n"
+    assert status == 2 and err.endswith(said)
     assert names(tmp_path / "out") == before
 
 
