@@ -865,20 +865,24 @@ class Log:
 def log_up_to(path: Path, step: int, every: int) -> str:
     """What is kept of a log when its run continues after `step`: all above the first line of a later step.
 
-    That is a row, a remark on an estimate, or a resume, also one at `step` itself, which came to nothing. Not
-    so the resume in the header of a branch. A last line that was cut is dropped, and so is the row of `step`
-    where it is not one of every `every`: an uninterrupted run would not have it. "" if there is no log.
+    An interrupted run logs its last row whatever `every` is. An uninterrupted one would not have it, so it is
+    dropped, as is a last line that was cut. Returns "" if there is no log.
     """
     kept, in_header = [], True
     lines = os.fsdecode(path.read_bytes()).split("\n")[:-1] if path.is_file() else []
     for line in lines:
-        in_header = in_header and not line.startswith("# Step  ")
-        of_step = re.match(r"(\d+)  ", line) or re.match(r"# step (\d+): \S+ has not converged ", line)
-        resume = None if in_header else re.match(r"# Resumed at step (\d+) from ", line)
-        if of_step and int(of_step[1]) > step or resume and int(resume[1]) >= step:
+        if line.startswith("# Step  "):
+            in_header = False  # where a branch says from which step it was resumed
+        row = re.match(r"(\d+)  ", line)
+        remark = re.match(r"# step (\d+): \S+ has not converged ", line)
+        resumed = re.match(r"# Resumed at step (\d+) from ", line)
+        if row and int(row[1]) > step or remark and int(remark[1]) > step:
             break
-        if due(step, every) or not line.startswith(f"{step}  "):
-            kept.append(f"{line}\n")
+        if resumed and not in_header and int(resumed[1]) >= step:  # it came to nothing, or is redone
+            break
+        if row and int(row[1]) == step and not due(step, every):
+            continue
+        kept.append(f"{line}\n")
     return "".join(kept)
 
 
