@@ -5,7 +5,7 @@ if (ARGC < 1) { print usage; exit status 2 }
 log = ARG1
 picture = ARGC > 1 ? ARG2 : (log[strlen(log) - 3 : *] eq ".txt" ? log[1 : strlen(log) - 4] : log).".png"
 ending = picture[strlen(picture) - 3 : *]; dumb = picture eq "dumb"
-file(name) = (strstrt("+-<|$~", name[1:1]) ? "./" : "").name  # to gnuplot such names are no files'
+file(name) = (strstrt("+-<|$~", name[1:1]) ? "./" : "").name  # else gnuplot would not open these as files
 
 # -------- the log is read once: its rows go to $log, those with an estimate of the curvature to $marks, too
 set datafile separator "\n"; set datafile commentschars ""  # whole lines, with the remarks
@@ -25,10 +25,10 @@ do for [i=1:|$text|] {
     if (changed && word(row, 3) eq "adam_beta_1:") { beta_1 = real(word(row, 8)) }
     if (row[1:1] eq "#" || words(row) < 8) { continue }
     step = real(word(row, 1))
-    adam = beta_1**step < 0.04 ? 2 * (1 + beta_1) / (1 - beta_1) : NaN  # its bound, once this speaks
+    adam = beta_1**step < 0.04 ? 2 * (1 + beta_1) / (1 - beta_1) : NaN  # Adam's bound; NaN before it holds
     while (words(row) < 11) { row = row." NaN" }  # without --optim
-    print row, adam  # which is column 12
-    now = word(row, 10)." ".word(row, 11)  # L and lambda_max; without an estimate they are carried on
+    print row, adam  # as column 12
+    now = word(row, 10)." ".word(row, 11)  # L and lambda_max; rows without an estimate repeat them
     if (now ne before && now ne "NaN NaN") { set print $marks append; print row; set print $log append }
     before = now
 }

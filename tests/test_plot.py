@@ -223,7 +223,7 @@ def test_remarks_blank_lines_and_a_cut_row_change_nothing(drawn, plot, tmp_path)
                                "", "", "# Changed adam_beta_1: to", "# " + "a word " * 99, "# " + "1 " * 11])
     drawn(rows)
     plain = svg.read_bytes()
-    drawn([*(line for numbers in rows for line in (numbers, next(remarks))), "61  3e5  3e7  3e3  3e9  3e-1"])
+    drawn([*(line for numbers in rows for line in (numbers, next(remarks))), "61 3e5 3e7 3e3 3e9 3e-9 3"])
     assert svg.read_bytes() == plain
     text = "\n".join(line for line in log.read_text().split("\n") if line[:1] != "#")
     log.unlink()
