@@ -741,6 +741,8 @@ def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
     root, inverse_root = power(C_c, 0.5), power(C_c, -0.5)
     T = inverse_root @ power(root @ C_s @ root, 0.5) @ inverse_root
     matched = (c - c.mean(axis=0)) @ power(T, 1, most=10) + s.mean(axis=0)
+    if not np.ptp(s, axis=1).any():  # a grey style: what the diagonals leave of colour goes
+        matched[:] = matched.mean(axis=1, keepdims=True)
     return np.clip(matched, 0, 1).astype(np.float32).reshape(x_c.shape)
 
 
@@ -941,7 +943,7 @@ class State:
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.chdir(folder):  # TensorFlow treats brackets in a path as a pattern
                 tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
-        except (tf.errors.OpError, OSError) as error:
+        except (tf.errors.OpError, OSError, ValueError) as error:  # ValueError: its list of them is damaged
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
 
 
@@ -1357,7 +1359,8 @@ def make_parser() -> argparse.ArgumentParser:
     def error(message: str):
         raise UsageError(f"{' '.join(message.split())} (see {PROGRAM} -h)")
 
-    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=__doc__.splitlines()[0])
+    text = "Redraw a content image in the texture of a style image (Gatys et al. 2016)."
+    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=text)
     parser.error = error
     for flag in FLAGS:
         if isinstance(flag, str):
