@@ -88,12 +88,13 @@ def test_total_variation(nst, form):
 @pytest.mark.parametrize("w", [None, [1, 2, 0.5, 0, 3]])
 def test_objective_is_the_weighted_sum(nst, phi, w):
     x_c, x_s, x = image(1, 32, 48, 3), image(1, 40, 32, 3), image(1, 32, 48, 3)
-    args = arguments(nst, content_weight=3.0, style_weight=5.0, tv_weight=7.0, style_layer_weights=w)
+    args = arguments(nst, content_weight=300.0, style_weight=5e-6, tv_weight=7.0, style_layer_weights=w)
     losses = nst.make_objective(phi, x_c, x_s, args)(nst.tf.constant(x)).numpy()
     phi_x, phi_c, phi_s = (phi(image) for image in (x, x_c, x_s))
     content = np.mean((phi_x["block5_conv2"].numpy().astype(np.float64) - phi_c["block5_conv2"]) ** 2)
     style = numpy_style_loss(phi_x, phi_s, nst.STYLE_LAYERS, w=w)
-    terms = [3 * content, 5 * style, 7 * numpy_total_variation(x, "isotropic")]
+    terms = [300 * content, 5e-6 * style, 7 * numpy_total_variation(x, "isotropic")]
+    assert max(terms) < 100 * min(terms), "each has its say"
     np.testing.assert_allclose(losses, terms + [sum(terms)], rtol=1e-4)
 
 
