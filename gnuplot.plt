@@ -12,10 +12,10 @@ set datafile separator "\n"; set datafile commentschars ""  # whole lines, with 
 set table $text
 plot file(log) using (strcol(1)) with table
 unset table; set datafile separator whitespace
-set print $marks; set print $log
-beta_1 = 0.9; before = ""; xlabel = "step"
+set print $marks; set print $log; beta_1 = 0.9; before = ""; xlabel = "step"
 do for [i=1:|$text|] {
     row = $text[i]
+    if (row[1:18] eq "# Resumed at step ") { step = real(word(row, 5)) }  # it may lie past the last row
     changed = strstrt(row, " in the checkpoint, ")  # the remark of a resume that changed a setting
     if (changed && |$log|) {
         set arrow from step + 0.5, graph 0 rto 0, graph 1 nohead back linewidth 2 linecolor "#888888"

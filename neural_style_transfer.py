@@ -338,7 +338,7 @@ def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None)
     m = tf.stack([squared_distance(G_s[layer], 0.0, reduction) for layer in STYLE_LAYERS])
     S = tf.reduce_max(m) / len(STYLE_LAYERS)
     r = tf.math.divide_no_nan(distances, m)
-    w = tf.where(m > 0, tf.constant(w, tf.float32), 0.0)
+    w = tf.where(m > 0, tf.constant(np.divide(w, max(w)), tf.float32), 0.0)  # only their ratios count
     return S * tf.math.divide_no_nan(tf.reduce_sum(w * r), tf.reduce_sum(w))
 
 
@@ -943,7 +943,9 @@ class State:
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.chdir(folder):  # TensorFlow treats brackets in a path as a pattern
                 tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
-        except (tf.errors.OpError, OSError, ValueError) as error:  # ValueError: its list of them is damaged
+        except ValueError:
+            raise RunError(f"'{folder}/checkpoint', TensorFlow's list, is damaged; remove that file") from None
+        except (tf.errors.OpError, OSError) as error:
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
 
 
