@@ -94,6 +94,13 @@ def test_a_branch_from_an_older_checkpoint(flags, whole, tmp_path, run):
     assert "is named with a [ or \\, which TensorFlow takes as a pattern; rename its files" in err
 
 
+def test_a_branch_with_the_content_loss_alone(flags, whole, tmp_path, run):
+    words = ["--resume_from", whole / "checkpoints/r_c_s/ckpt-12", "--style_weight", 0, "--tv_weight", 0]
+    assert run(*flags("--nsteps", 13, *words))[0] == 0
+    [[_, content, style, tv, total, *_]] = rows(tmp_path / "out/r_c_s_log.txt")
+    assert total == content > 0 == style == tv
+
+
 def test_rows_past_the_checkpoint_are_dropped(flags, watched, tmp_path, run):
     """And what a kill has left half written is written over; TensorFlow's own list may lag behind."""
     log = shutil.copytree(watched, tmp_path / "out") / "r_c_s_log.txt"
