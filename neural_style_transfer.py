@@ -944,7 +944,7 @@ class State:
             with contextlib.chdir(folder):  # TensorFlow treats brackets in a path as a pattern
                 tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
         except ValueError:
-            raise RunError(f"'{folder}/checkpoint', TensorFlow's list, is damaged; remove that file") from None
+            raise RunError(f"'{folder}/checkpoint', TensorFlow's list, is damaged: remove it") from None
         except (tf.errors.OpError, OSError) as error:
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
 
