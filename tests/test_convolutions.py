@@ -1,7 +1,5 @@
 """Winograd's convolutions against direct ones in float64: values, gradients, and where they pay."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -24,7 +22,9 @@ def test_a_convolution_and_its_gradient(nst, always, height, width):
     tf, rng = nst.tf, np.random.default_rng(height)
     kernel, shape = rng.standard_normal((3, 3, 24, 40)), (1, height, width)
     x, direction, dy = (rng.standard_normal((*shape, channels)) for channels in (24, 24, 40))
-    layer = SimpleNamespace(kernel=tf.constant(kernel, tf.float32), convolution_op=None)
+    layer = nst.keras.layers.Conv2D(40, 3, use_bias=False)
+    layer.build((None, None, None, 24))
+    layer.set_weights([kernel])
     x_t, dy_t, direction_t = (tf.constant(array, tf.float32) for array in (x, dy, direction))
     with tf.GradientTape() as outer:
         outer.watch(dy_t)

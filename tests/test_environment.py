@@ -42,7 +42,7 @@ def test_plain_run_is_sober(plain):
     out = OUTPUT.parent
     step = r"step {}/2  total \S+{}  content \S+  style \S+  tv \S+\n"
     pace = r"  \S+ s/step  \d:\d\d:\d\d left"
-    assert re.fullmatch(r"Starting TensorFlow \.\.\.\n64 x 51 pixels, VGG-16, .*\n" + step.format(1, "")
+    assert re.fullmatch(r"Starting TensorFlow \.\.\.\n64 x 51 pixels, weights: vgg16, .*\n" + step.format(1, "")
                         + step.format(2, pace) + rf"Wrote {out}/r_c_s_final\.png; .* log and checkpoints/\n"
                         + rf"Plot the log with: gnuplot -c \S*gnuplot\.plt {out}/r_c_s_log\.txt\n",
                         result.stdout)

@@ -154,11 +154,11 @@ def test_the_bound_of_adam_begins_where_it_speaks(drawn, beta_1, first, bound):
 def test_resumes(drawn):
     """Each stretch has its own columns and bound of Adam. Grey lines stand where something was changed."""
     r = [row(t, fields=8) if 60 < t < 81 else carried(t) for t in range(1, 401)]
-    picture = drawn([*r[:60], *changed(0.9, 0.5), *r[60:80], "# Resumed at step 80 from x", *r[80:100],
-                     *changed(0.5, 0.99), *r[100:]])
+    picture = drawn([*r[:60], *changed(0.9, 0.5), *r[60:80], *changed(0.5, 0.3),  # which came to nothing
+                     "# Resumed at step 80 from x", *r[80:100], *changed(0.5, 0.99), *r[100:]])
     for t, bounds in {30: [2], 59: [38, 2], 61: [6, 2], 99: [6, 2], 320: [2], 321.5: [398, 2]}.items():
         assert picture.at(BOUNDS, t) == approx(bounds, 0.02), t
-    assert all({round(t, 1) for t, *_ in picture.lines[p, GREY]} == {60.5, 100.5} for p in (1, 2, 3))
+    assert all({round(t, 1) for t, *_ in picture.lines[p, GREY]} == {60.5, 80.5, 100.5} for p in (1, 2, 3))
     assert {"step (settings were changed at the grey lines)", "398"} <= set(picture.text)
     assert [bool(picture.at(LAMBDA, t)) for t in (59.5, 61.5, 79.5, 81.5)] == [True, False, False, True]
     assert [round(t) for t, _ in picture.marks[LAMBDA]][:10] == [1, 10, 20, 30, 40, 50, 60, 81, 90, 100]
