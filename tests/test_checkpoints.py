@@ -85,7 +85,7 @@ def test_what_is_kept_of_a_log(nst, tmp_path, end):
     """
     header = ["# Neural style transfer", "# My note", "# Resumed at step 2 from ckpts/ckpt-2", "# Step  "]
     notes = ["# Resumed at step 9: my note", "# step 9: it glows"]
-    log, converged = tmp_path / "log.txt", f"L has not converged after 7 products, residual 1.0% of it{end}"
+    log, converged = tmp_path / "log.txt", f"L has not converged after 7 products, residual 1.0%{end}"
     kept = "".join(line + end for line in [*header, *notes, "3  7.0"]) + f"# step 3: {converged}"
     for later in f"# step 4: {converged}", f"4  7.0{end}# My note{end}", "4  7.", "":
         log.write_bytes(f"{kept}{later}".encode())
@@ -142,7 +142,7 @@ def test_a_start_that_gets_nowhere_continues_where_it_stopped(flags, tmp_path, r
         raise nst.RunError("cannot continue")
 
     with monkeypatch.context() as patch:
-        patch.setattr(nst, "transfer", fail)
+        patch.setattr(nst, "record", fail)
         status, out, err = run(*flags(*words))
         assert status == 1 and contents(moved_to(out)) == first
         assert run(*flags(*words, "--resume"))[0] == 1

@@ -324,6 +324,6 @@ def test_which_estimates_the_verdict_is_of(nst, tmp_path, capsys, beta_1, conver
             yield nst.Row(t, numbers, True, estimates)
 
     log = nst.Log(tmp_path / "log.txt", "")
-    assert nst.transfer(args, nst.OutputFiles(args), rows(), state, log, nst.Stop()) == 0
+    assert nst.record(args, nst.OutputFiles(args), rows(), state, log, nst.Stop()) == 0
     said = f"{nst.LAMBDA}: {found} (since the resume at step 20)\n"
     assert said in capsys.readouterr().out and log.path.read_text().count(f"# {said}") == 1

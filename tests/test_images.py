@@ -226,7 +226,7 @@ def test_resize_keeps_the_ratio(old, image_size, new):
         pixels = fitted(image, image_size)
         assert pixels.shape == (*new[::-1], 3) and (pixels == (10, 200, 77)).all()
     else:
-        with pytest.raises(UsageError, match=f"^--content: {old[0]} x {old[1]} pixels .* no side under 16 "):
+        with pytest.raises(UsageError, match=f"^--content: {old[0]} x {old[1]} pixels .* squarer picture: 16 pixels"):
             fitted(image, image_size)
 
 

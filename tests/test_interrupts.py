@@ -106,7 +106,7 @@ def test_how_to_continue_a_resumed_run(flags, tmp_path, nst, run, monkeypatch, b
     more = ["--resume_from", tmp_path / "out/checkpoints/r_c_s/ckpt-1"] if branch else ["--resume"]
     words = flags("--nsteps", 9, *more, output=tmp_path / ("branch" if branch else "out") / "r.png")
     status, _, err = run(*words, stop=stop)
-    advice = "the same with --resume in place of --resume_from or --ckpt_in" if branch else shlex.join(words)
+    advice = "the same command with --resume in place of --resume_from or --ckpt_in" if branch else shlex.join(words)
     assert status == 143 and err.startswith("neural_style_transfer.py: stopped after step 2; to continue: ")
     assert err.endswith(f"{advice}\n")
     assert len(re.findall(r"--resume\b", err)) == 1

@@ -80,7 +80,8 @@ def test_a_branch_from_an_older_checkpoint(flags, whole, tmp_path, run):
     before = contents(tmp_path / "out")
     status, _, err = run(*flags(*CADENCE, "--nsteps", 4, "--resume_from", checkpoint))
     assert status == 2 and contents(tmp_path / "out") == before
-    assert err == f"neural_style_transfer.py: error: --nsteps: 4 is not above '{checkpoint}'; give more\n"
+    said = f"--nsteps: 4 leaves nothing to do after '{checkpoint}'; give more"
+    assert err == f"neural_style_transfer.py: error: {said}\n"
     for part in checkpoint.parent.glob("ckpt-4.*"):
         part.rename(part.with_name(part.name.replace("ckpt-4", "best")))
     without(checkpoint.parent, 0, 8, 12)
@@ -216,7 +217,7 @@ def test_another_picture(flags, whole, tmp_path, run, nst, monkeypatch):
     checkpoint = tmp_path / "out/checkpoints/r_c_s/ckpt-12"
     for words in ["--resume"], ["--resume_from", checkpoint]:
         status, _, err = run(*flags("--nsteps", 14, *words, "--image_size", 48))
-        said = r".*error: '\S*/ckpt-12' is of another --image_size .*; give another .*\n"
+        said = r".*error: '\S*/ckpt-12' was made at another --image_size .*; give another .*\n"
         assert status == 2 and re.fullmatch(said, err)
     assert contents(tmp_path / "out") == contents(whole)
 
@@ -244,7 +245,7 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
         index.write_bytes(index.read_bytes()[:20])
     before = names(tmp_path / "out")
     status, out, err = run(*flags(*CADENCE, "--nsteps", 16, "--resume"))
-    said = "error: no checkpoint is whole; give another one, or none to start fresh\n"
+    said = "error: every checkpoint is damaged; give another one, or none to start fresh\n"
     assert status == 2 and err.endswith(said)
     assert names(tmp_path / "out") == before
 
