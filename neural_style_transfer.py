@@ -83,7 +83,7 @@ def find_weights(name: str) -> Optional[Path]:
     if name == "imagenet":
         return None
     path = Path(name)
-    if name == "vgg16":  # without the package, it is taken for the name of a file
+    if name == "vgg16":  # without the package, it is read as a file's name
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             path = Path(importlib.metadata.distribution(VGG16_PACKAGE).locate_file(VGG16_FILE))
     sha256 = hashlib.sha256(read_input("--weights", path, GIVE_WEIGHTS)).hexdigest()
@@ -229,7 +229,7 @@ def transformed_kernels(layer):
 
 @functools.cache
 def winograd_tiles(H: int, W: int) -> tuple:
-    """Which positions each tile reads, and where among the outputs of all tiles each position's is.
+    """Which positions each tile reads, and the index of each position's value among the tiles' outputs.
 
     Tiles of 4 x 4 outputs, which read 6 x 6 inputs, cover the H x W positions row by row, in strips of n.
     Returns the inputs, int32 (strips, 36, n): y W + x, or H W outside the picture; and the outputs, int32
@@ -246,8 +246,8 @@ def winograd_tiles(H: int, W: int) -> tuple:
                        ((1, 4 * h + 1 - H), (1, 4 * w + 1 - W)), constant_values=H * W)
     windows = np.lib.stride_tricks.sliding_window_view(positions, (6, 6))[::4, ::4].reshape(h * w, 36)
     inputs = np.resize(windows, (strips * n, 36))  # the last strip may be padded with tiles of the first
-    indices = np.arange(strips * 16 * n, dtype=np.int32).reshape(strips, 16, n).swapaxes(1, 2)  # tile by tile
-    tiles = indices.reshape(strips * n, 4, 4)[:h * w].reshape(h, w, 4, 4)  # without the padding
+    indices = np.arange(strips * 16 * n, dtype=np.int32).reshape(strips, 16, n).swapaxes(1, 2)
+    tiles = indices.reshape(strips * n, 4, 4)[:h * w].reshape(h, w, 4, 4)  # 4 x 4 indices a tile
     outputs = tiles.swapaxes(1, 2).reshape(4 * h, 4 * w)[:H, :W]  # the tiles laid out as a picture
     return inputs.reshape(strips, n, 36).swapaxes(1, 2), outputs.ravel()
 
@@ -316,8 +316,8 @@ def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None)
 
     block4_conv1 accounts for nearly all of the first sum, in TensorFlow's tutorial, too, as the layers of VGG
     differ in magnitude. Gatys et al. (CVPR 2016, section 2) rescale the network, so that each filter's mean
-    activation is 1 and the layers count alike. The relative distances r_l do so here. S is what the heaviest
-    layer's target has in the first sum, so that one beta suits both.
+    activation is 1 and the layers count alike. The relative distances r_l do so here. S, the largest m_l as
+    the first sum would weigh it, brings L_style to the scale of that sum, so that one beta suits both.
 
     w: five non-negative numbers, not all 0. A layer whose m_l is 0 is left out.
     """
@@ -379,7 +379,7 @@ CURVATURE_COLUMNS = ("alpha_eff_max*L", "L", LAMBDA)  # with --optim
 
 
 def gradient(y, x, v=None):
-    """The gradient of a scalar y with respect to a tensor x; or, given v of y's shape, J^T v, J y's Jacobian.
+    """The gradient of a scalar y with respect to a tensor x; or, given v of y's shape, J^T v, J = dy/dx.
 
     Works inside a tf.function only; raises RuntimeError elsewhere. Where a tensor is used several times,
     TensorFlow adds what comes back from each use, by default in the order in which it is ready: with three or
@@ -433,8 +433,8 @@ SETTLED = 0.04  # a beta_1^t below this is neglected in adam_bound(): from step 
 def make_hessian_vector_product(objective: Callable) -> Callable:
     """(x, *vectors) -> [H v of each], H the Hessian of the objective at x; all float32 (1, H, W, 3).
 
-    Reverse over reverse: the gradient of <grad, v>. What depends on x alone is shared: one product takes
-    about 1.6 steps' time, two take 1.9. Second derivatives of ReLU and max pooling are zero where they exist,
+    Reverse over reverse: the gradient of <grad, v>. What depends on x alone is shared: one product costs
+    about 1.6 steps, two cost 1.9. Second derivatives of ReLU and max pooling are zero where they exist,
     as in every autodiff framework.
     """
 
@@ -505,9 +505,9 @@ class RayleighRitz:
 
 
 def side_by_side(products: Callable, searches: list) -> list:
-    """The Eigenpairs that searches find, run together, as two products take little longer than one.
+    """The Eigenpairs of searches that run together: two products take little longer than one.
 
-    products: from a vector of each search, (n,), to its product, which is ignored if that search is done.
+    products: maps one vector of each search, (n,), to its product, which is ignored once that search is done.
     """
     while not all(search.done for search in searches):
         for search, Hv in zip(searches, products(*[search.probe for search in searches])):
@@ -517,7 +517,7 @@ def side_by_side(products: Callable, searches: list) -> list:
 
 
 def extreme_eigenpairs(products: Callable, t: int, last: list, tol: float, max_iters: int, bys: list) -> list:
-    """The Eigenpair of the largest eigenvalue of each matrix at step t, see RayleighRitz and side_by_side().
+    """For each matrix that products() applies, its largest eigenvalue by `bys`, see RayleighRitz.
 
     A search starts from a random vector that t alone determines. Where two eigenvalues lie close, it can
     settle on the second. The Rayleigh quotient of any vector is a lower bound of the largest. So a second
@@ -681,7 +681,7 @@ def is_scientific(image: Image.Image) -> bool:
     """Whether it is a RAW file, or its values do not run from 0, black, to the largest, white."""
     tags = getattr(image, "tag_v2", {})  # of a TIFF
     if tags.get(Tag.NewSubfileType, 0) & 1 or set(tags.get(Tag.SampleFormat, (1,))) != {1}:
-        return True  # a RAW file's thumbnail; or signed numbers or floats
+        return True  # the first frame is a thumbnail, as in RAW files; or signed numbers or floats
     if image.mode.startswith("I"):
         return tags.get(Tag.BitsPerSample, (16,)) != (16,) or tags.get(Tag.PhotometricInterpretation) == 0
     return image.mode == "F"
@@ -796,9 +796,9 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def move_earlier(files: OutputFiles) -> list:
-    """Move what an earlier run with these names has left into a new folder: nothing is ever removed.
+    """Move an earlier run's files of these names into a new folder: nothing is ever removed.
 
-    Says so, and returns that as remarks for the log. The layout is kept, so that the run can be resumed
+    Says so, and returns it as remarks for the log. The layout is kept, so that the run can be resumed
     there. The checkpoints go first, so that a kill cannot leave them here without their log.
     """
     name = re.compile(rf"{re.escape(files.base)}_(log|style|final|\d{{6}})\.\w+")  # plots of the log, too
@@ -900,7 +900,7 @@ def device() -> str:
 
 
 class State:
-    """All that an exact continuation needs. It is complete from the start, and so is every checkpoint."""
+    """All that an exact continuation needs. Every variable exists from the start, so in every checkpoint."""
 
     def __init__(self, x: np.ndarray, args: argparse.Namespace, settings: Optional[dict] = None):
         self.x, self.settings = tf.Variable(x), settings
@@ -991,7 +991,7 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
              **json.loads(state.about.numpy())}
     changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
                for key, value in state.settings.items() if saved.get(key) != value}
-    refused = flags_that_are(REFUSED)
+    refused = flags_that_are(REFUSED)  # describe() has --content as "Content SHA-256"
     others = [change for key, change in changed.items() if key.removesuffix(" SHA-256").lower() in refused]
     if others and not args.is_branch:
         raise UsageError(f"--resume: {str(prefix)!r} belongs to another run ({'; '.join(others)}); choose "
@@ -1044,7 +1044,7 @@ def reason(error: BaseException) -> str:
 
 
 class Progress:
-    """Where the run is: on a terminal one line, overwritten, else a line for each twentieth of the run."""
+    """Where the run is: one line, overwritten, on a terminal, else a line for each twentieth of the run."""
 
     def __init__(self, start: int, nsteps: int):
         self.start, self.nsteps, self.done = start, nsteps, 0
@@ -1070,7 +1070,7 @@ class Stop:
     """Whether a signal has asked the run to stop: then it ends its step, saves and stops.
 
     Python calls the handler only between calls into TensorFlow, as at the end of a step: two signals within
-    a step count as one. From then on Ctrl-C meets the system's own handler, which ends the process at once.
+    a step count as one. After the first Ctrl-C the next one meets the system's own handler: it ends at once.
     """
 
     signum = None  # of the first signal
@@ -1161,7 +1161,7 @@ def run(args: argparse.Namespace, stop: Stop) -> int:
 
 
 def step_and_estimate(args: argparse.Namespace, state: State, weights: Path, x_c, x_s) -> tuple:
-    """The step, see make_step, and with --optim the estimate of the curvature, always in float32; else None.
+    """(step, estimate) of make_step and make_estimate; the estimate is in float32, None without --optim.
 
     Raises MemoryError if it cannot fit: on a CPU the system would kill the process without a word.
     """
@@ -1251,7 +1251,7 @@ def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -
 
 
 def number(kind: type, low: float, high: float, metavar: str) -> dict:
-    """What argparse has to know about a flag that takes an int or float in [low, high]."""
+    """The options of add_argument() for a flag that takes an int or float in [low, high]."""
 
     def convert(text: str):
         with contextlib.suppress(ValueError):

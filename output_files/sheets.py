@@ -20,7 +20,8 @@ GAP = 6  # pixels between pictures
 LABEL = 26  # pixels: height of a label
 FONT = ImageFont.load_default(17)
 STYLES = {"s1": "swirls", "s2": "stained glass", "s3": "waves", "s4": "dots", "s5": "cut paper"}
-FLAGS = {"content_weight": ("100", "10000", "1000000"), "style_weight": ("0.0001", "0.01", "1"), "tv_weight": ("12", "1200", "120000")}
+FLAGS = {"content_weight": ("100", "10000", "1000000"), "style_weight": ("0.0001", "0.01", "1"),
+         "tv_weight": ("2", "200", "20000"), "style_layer_weights": ("1 1 1 1 0", "1 1 1 1 0.3", "1 1 1 1 1")}
 
 
 def picture(file: str, side: int) -> Image.Image:
@@ -40,7 +41,8 @@ def write(label: str, width: int) -> Image.Image:
 
 def table(rows: dict, side: int) -> Image.Image:
     """rows: label -> {label of the picture: its file, None for none}; side: of the largest picture."""
-    rows = {label: [(above, file and picture(file, side)) for above, file in cells.items()] for label, cells in rows.items()}
+    rows = {label: [(above, file and picture(file, side)) for above, file in cells.items()]
+            for label, cells in rows.items()}
     heights = [LABEL + max(cell.height for _, cell in cells if cell) + GAP for cells in rows.values()]
     columns = max(map(len, rows.values()))
     sheet = Image.new("RGB", (LABEL + (side + GAP) * columns, sum(heights)), "white")
@@ -51,7 +53,8 @@ def table(rows: dict, side: int) -> Image.Image:
             if cell:
                 left = LABEL + j * (side + GAP)
                 sheet.paste(write(above, side), (left, top))
-                sheet.paste(cell, (left + (side - cell.width) // 2, top + LABEL + (height - LABEL - GAP - cell.height) // 2))
+                room = height - LABEL - GAP - cell.height
+                sheet.paste(cell, (left + (side - cell.width) // 2, top + LABEL + room // 2))
         top += height
     return sheet
 
@@ -59,7 +62,9 @@ def table(rows: dict, side: int) -> Image.Image:
 def pairs() -> Image.Image:
     rows = {"": {" ": None, **{f"{s}: {name}": f"../style_files/{s}.png" for s, name in STYLES.items()}}}
     for c in (f"c{i}" for i in range(1, 6)):
-        rows[c] = {c: f"../content_files/{c}.png", **{f"{c}, {name}": f"pairs/{c}_{s}/result_{c}_{s}_final.png" for s, name in STYLES.items()}}
+        rows[c] = {c: f"../content_files/{c}.png"}
+        for s, name in STYLES.items():
+            rows[c][f"{c}, {name}"] = f"pairs/{c}_{s}/result_{c}_{s}_final.png"
     return table(rows, 256)
 
 
@@ -72,18 +77,22 @@ def stages() -> Image.Image:
 def flags() -> Image.Image:
     rows = {}
     for flag, (low, middle, high) in FLAGS.items():
-        runs = {low: f"flags/{flag}_{low}", middle: "pairs/c1_s1", high: f"flags/{flag}_{high}"}
+        runs = {value: f"flags/{flag}_{value.split()[-1]}" for value in (low, middle, high)}
+        runs[middle] = "pairs/c1_s1"
         rows[f"--{flag}"] = {value: f"{run}/result_c1_s1_final.png" for value, run in runs.items()}
     return table(rows, 256)
 
 
 def symptoms() -> Image.Image:
-    cells = {"1: other colours": "pairs/c4_s3/result_c4_s3", "--match_colors": "symptoms/matched/result_c4_s3",
-             "2: photographic": "pairs/c2_s4/result_c2_s4", "a tenth of alpha": "symptoms/less_alpha/result_c2_s4",
-             "3: speckled": "symptoms/speckled/result_c1_s1", "four times tau": "pairs/c1_s1/result_c1_s1",
-             "4: too smooth": "c1_s1/run0/result_c1_s1", "a tenth of tau": "large/c1_s1/result_c1_s1",
-             "5: grey style": "symptoms/grey_before/result_c1_grey", "ten times beta": "symptoms/grey_more_beta/result_c1_grey",
-             "6: broken shape": "pairs/c5_s2/result_c5_s2", "ten times alpha": "symptoms/more_alpha/result_c5_s2",
+    cells = {"1: too photographic": "pairs/c2_s4/result_c2_s4",
+             "a tenth of alpha": "symptoms/less_alpha/result_c2_s4",
+             "2: a shape is lost": "pairs/c3_s2/result_c3_s2",
+             "ten times alpha": "symptoms/more_alpha/result_c3_s2",
+             "3: a broken face": "symptoms/face_before/result_astronaut_s1",
+             "1 1 1 1 0.1": "symptoms/face/result_astronaut_s1",
+             "4: speckled": "symptoms/speckled/result_c1_s1", "four times tau": "pairs/c1_s1/result_c1_s1",
+             "6: grey style": "symptoms/grey_before/result_c1_grey",
+             "ten times beta": "symptoms/grey_more_beta/result_c1_grey",
              "7: larger: a quarter of it": "symptoms/larger_strokes/result_c1_quarter",
              "7: smaller: four of it": "symptoms/smaller_strokes/result_c1_four"}
     files = [(label, f"{run}_final.png") for label, run in cells.items()]
@@ -114,6 +123,6 @@ if __name__ == "__main__":
             try:
                 SHEETS[sheet]().save(HERE / f"{sheet}.jpg", quality=88, subsampling=0, optimize=True)
             except FileNotFoundError as error:
-                sys.exit(f"sheets.py: {error.filename} is missing; output_files/README.md has the command that makes it")
+                sys.exit(f"sheets.py: {error.filename} is missing; output_files/README.md has the command for it")
         case _:
             sys.exit(__doc__)
