@@ -1187,8 +1187,7 @@ def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, res
         remarks += move_earlier(files)
         state.save(files.checkpoints, args.ckpt_keep_max)  # from now on --resume finds it here
     if not text:
-        settings = [f"{name}: {value}" for name, value in state.settings.items()]
-        remarks = ["Neural style transfer", *remarks, *settings]
+        remarks = ["Neural style transfer", *remarks, *(f"{k}: {v}" for k, v in state.settings.items())]
     remarks.append("  ".join(("Step", *COLUMNS, *(CURVATURE_COLUMNS if args.optim else ()))))
     return Log(files.log, text + "".join(f"# {' '.join(remark.splitlines())}\n" for remark in remarks))
 
@@ -1236,8 +1235,9 @@ def record(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], st
 def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -> int:
     """Say what was written, how to plot it and how to continue after an interrupt; returns the status."""
     say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}")
-    plot = os.path.relpath(Path(__file__).resolve().with_name("gnuplot.plt"))
-    say(f"Plot the log with: {shlex.join(['gnuplot', '-c', plot, str(files.log)])}")
+    plot = Path(__file__).resolve().with_name("gnuplot.plt")
+    if plot.exists():
+        say(f"Plot the log with: {shlex.join(['gnuplot', '-c', os.path.relpath(plot), str(files.log)])}")
     if t == args.nsteps:
         return 0
     command = args.command if args.resume else f"{args.command} --resume"
