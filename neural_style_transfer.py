@@ -934,8 +934,8 @@ class State:
 
 def find_checkpoints(folder: Path) -> list:
     """The prefixes of the checkpoints in a folder, newest first."""
-    names = [path.stem.removeprefix("ckpt-") for path in folder.glob("ckpt-*.index")]
-    steps = [int(name) for name in names if name.isdecimal()]
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    steps = [int(name[5:-6]) for name in names if re.fullmatch(r"ckpt-[0-9]+\.index", name)]
     return [folder / f"ckpt-{step}" for step in sorted(steps, reverse=True)]
 
 
