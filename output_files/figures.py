@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Print what the READMEs say of the logs in this folder: a README, then words of it with their figures.
+"""Print what the README beside this file says of the logs here: its sentences with their figures.
 
     .venv/bin/python output_files/figures.py
 
-A test sees that these words stand in the README. When runs have been made anew, copy them from here.
+A test sees that they stand there. When runs have been made anew, copy them from here.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Iterator
 import numpy
 
 HERE = Path(__file__).resolve().parent
-RUNS = ("c1_s1/run0", "large/*", "pairs/*", "flags/*", "symptoms/*", "rates/*")
+RUNS = ("c1_s1/run0", "photograph", "large/*", "pairs/*", "flags/*", "symptoms/*", "rates/*")
 TOTAL, ALPHA_EFF_MAX, ALPHA_EFF_MAX_L, LAMBDA_MAX = 4, 7, 8, 10  # columns; 0 is the step, t in rows[t - 1]
 BOUND = 38  # of lambda_max, at beta_1 = 0.9
 EVERY = 10  # --optim_every of the runs in rates/
@@ -38,22 +38,21 @@ def loss(value: float) -> str:
     return f"{value:.1e}".replace("e+0", "e")
 
 
-def of_all_runs() -> Iterator[tuple]:
-    """(README, what has to stand in it), of all logs."""
+def of_all_runs() -> Iterator[str]:
+    """What has to stand in the README beside this file, of all logs."""
     logs = [(dict(re.findall(r"^# (\w+): (.*)", path.read_text(), re.MULTILINE)), numpy.loadtxt(path))
             for run in RUNS for path in sorted(HERE.glob(f"{run}/*_log.txt"))]
     jumps = [rises(rows)[10:].max() for settings, rows in logs if settings["adam_learning_rate"] == "0.04"]
     calm = sum(jump < 0.1 for jump in jumps)
-    yield "README.md", (f"after row 10 of the log by less than 10% in {calm} of the {len(jumps)} runs here "
-                        f"at this rate, and at most by {max(jumps):.0%}.")
+    yield (f"Of the {len(jumps)} runs here at rate 0.04, {calm} have no row after row 10 with a total loss 10% "
+           f"or more above the row before. The largest rise is {max(jumps):.0%}.")
     adam = "adam_learning_rate", "adam_beta_2", "adam_epsilon"
     most = max(overstated(rows, *(float(settings[name]) for name in adam)) for settings, rows in logs)
-    yield "output_files/README.md", (f"In no log here is alpha_eff_max off by more than "
-                                     f"{math.ceil(1e4 * most) / 100:g}%.")
+    yield f"In no log here is alpha_eff_max off by more than {math.ceil(1e4 * most) / 100:g}%."
 
 
 def of_two_rates() -> Iterator[str]:
-    """What has to stand in the README beside this file, of the runs in rates/."""
+    """The same, of the runs in rates/."""
     slow, fast = (numpy.loadtxt(HERE / "rates" / rate / "result_c1_s1_log.txt") for rate in ("0.01", "0.1"))
     t, total, lambda_max, rise = fast[:, 0], fast[:, TOTAL], fast[:, LAMBDA_MAX], rises(fast)
     estimated = (t == 1) | (t % EVERY == 0)
@@ -92,5 +91,5 @@ def of_two_rates() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for readme, words in [*of_all_runs(), *(("output_files/README.md", words) for words in of_two_rates())]:
-        print(f"{readme}: {words}")
+    for words in [*of_all_runs(), *of_two_rates()]:
+        print(words)
