@@ -277,8 +277,8 @@ def test_a_loss_that_is_not_finite(flags, tmp_path, run):
     assert (folder / f"checkpoints/r_c_s/ckpt-{t - 1}.index").exists()
 
 
-def test_out_of_memory(flags, run, nst, monkeypatch):
-    """As TensorFlow says it, on a GPU for example."""
+def test_out_of_memory(flags, tmp_path, run, nst, monkeypatch):
+    """As TensorFlow says it, on a GPU for example. Nothing is written."""
     def fail(*_):
         raise nst.tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
@@ -286,3 +286,4 @@ def test_out_of_memory(flags, run, nst, monkeypatch):
     status, _, err = run(*flags("--nsteps", 2))
     said = "out of memory (at --image_size 64); try a smaller --image_size or smaller pictures"
     assert status == 1 and err == f"neural_style_transfer.py: error: {said}\n"
+    assert not list((tmp_path / "out").iterdir())

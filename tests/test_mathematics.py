@@ -27,11 +27,6 @@ def numpy_gram(phi_l: np.ndarray) -> np.ndarray:
     return F.T @ F / len(F)
 
 
-def test_gram_matrix(nst):
-    phi_l = image(1, 5, 7, 6)
-    np.testing.assert_allclose(nst.gram_matrix(nst.tf.constant(phi_l)), numpy_gram(phi_l), rtol=1e-5)
-
-
 def numpy_style_loss(phi_x: dict, phi_s: dict, layers: tuple, reduction: str = "mean", w=None) -> float:
     """With shares w: S sum_l w_l r_l / sum_l w_l over the layers that have a style, S = 1/5 max_l m_l."""
     x, s = ([numpy_gram(np.asarray(phi[layer])) for layer in layers] for phi in (phi_x, phi_s))
@@ -122,19 +117,20 @@ def test_no_sum_of_three(nst, weights, changed, precision):
 # Features
 
 
-def test_features_are_keras_vgg19(nst, weights, tmp_path):
-    """A weights file of any VGG19 gives that model's activations of the preprocessed image."""
+def test_features_are_keras_vgg19(nst, tmp_path):
+    """A weights file of any VGG19, in both of Keras' formats, gives that model's activations of an image."""
     keras = nst.keras
     vgg19 = keras.applications.VGG19(include_top=False, weights=None)
-    vgg19.save_weights(tmp_path / "random.weights.h5")
-    features = nst.vgg_features(nst.find_weights(str(tmp_path / "random.weights.h5")))
+    vgg19.save_weights(tmp_path / "new.weights.h5")
+    vgg19.save(tmp_path / "old.h5")
     x = image(1, 32, 32, 3)
     bgr = 255 * x[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
     names = list(nst.STYLE_LAYERS + nst.CONTENT_LAYERS)
     reference = keras.Model(vgg19.input, [vgg19.get_layer(name).output for name in names])(bgr)
-    found = features(x)
-    for name, expected in zip(names, reference):
-        np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4 * float(np.max(expected)))
+    for file in "new.weights.h5", "old.h5":
+        found = nst.vgg_features(nst.find_weights(str(tmp_path / file)))(x)
+        for name, expected in zip(names, reference):
+            np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4 * float(np.max(expected)))
 
 
 # The first entry, in Caffe's order, of each layer's bias and of each kernel but the first, as printed in
