@@ -260,9 +260,6 @@ def test_help(capsys):
     assert set(entries) == {*NUMERIC, *words, "content", "style", "output"}  # so no number above is forgotten
 
 
-# ----------------------------------------------------------------------------- odd names
-
-
 def test_odd_names(tmp_path):
     """All at once, in a run of two steps, whose command in the log gives the same bytes through a shell."""
     content, style = "-x 'q\" 100%d%s{} ü.png", os.fsdecode(b"new line $(id) `id` \\ \xff.png")

@@ -125,14 +125,12 @@ def exif(orientation: int) -> Image.Exif:
 @pytest.mark.parametrize("orientation, upright", [(2, np.fliplr), (6, lambda image: np.rot90(image, -1))])
 def test_exif_orientation(read, orientation, upright):
     """EXIF 2.3, tag 0x0112: mirrored, and a telephone held upright."""
-    assert (read(RGB, "PNG", exif=exif(orientation)) == upright(PIXELS)).all()
     found = read(RGB, "JPEG", exif=exif(orientation), quality=100, subsampling=0)
     assert close(found, upright(PIXELS), 4)
 
 
 def test_broken_exif_is_ignored(read):
     """The pixels are whole, and every viewer shows them."""
-    assert close(read(RGB, exif=b"no TIFF header at all"), PIXELS)
     assert close(read(RGB, "JPEG", exif=b"Exif\0\0no TIFF header", quality=100, subsampling=0), PIXELS, 4)
 
 
