@@ -222,6 +222,7 @@ def test_outputs_in_one_folder(flags, tmp_path, run, nst):
                if re.search(r"\.png$|/ckpt-\d\.", path)}
         assert len(own) == 12 and own.items() <= contents(shared).items()  # 3 checkpoints, of two parts each
 
+
 def test_checkpoints_on_another_disk(flags, tmp_path, run):
     """A link to a folder, as for a larger disk, stays; what an earlier run has put there is moved."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else tmp_path) as name:
