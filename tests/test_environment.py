@@ -15,6 +15,7 @@ import pytest
 from conftest import SCRIPT, assert_same_run, command, names, row_lines, run_flags
 
 SMALL = Path("out") / "r.png", "--nsteps", 2
+ONEDNN = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")  # before another test sets it to the script's default
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,7 @@ def test_what_the_last_bits_hang_on(plain, nst, monkeypatch):
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     models = re.findall("^model name.*?: (.*)$", text, re.MULTILINE)
     cpu = rf"CPU ({'|'.join(map(re.escape, models)) or '.*'}), threads: \d+, TF_ENABLE_ONEDNN_OPTS: "
-    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")
-    assert re.search(f"\n# Device: {cpu}{onednn}\n", (plain[0] / "out/r_c_s_log.txt").read_text())
+    assert re.search(f"\n# Device: {cpu}{ONEDNN}\n", (plain[0] / "out/r_c_s_log.txt").read_text())
     monkeypatch.setattr(nst.tf.config, "list_physical_devices", lambda kind: ["a GPU", "another"])
     monkeypatch.setattr(nst.tf.config.experimental, "get_device_details",
                         lambda gpu: {"device_name": "RTX"} if gpu == "a GPU" else {})
