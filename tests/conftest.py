@@ -1,8 +1,7 @@
 """What the tests share: small pictures, the command as a user runs it, and the script as a module.
 
 The pictures are 64 to 96 pixels wide and the runs a few steps long. `run` runs the command in this process
-with a toy network: a test of files needs no other. `real_run` and `command`, a process of its own, have the
-real one.
+with a toy network: a test of files needs no other. `command`, a process of its own, has the real one.
 """
 
 import os
@@ -53,12 +52,15 @@ def inputs(tmp_path_factory) -> Path:
     return folder
 
 
+def run_flags(inputs: Path, output, *more) -> list:
+    return ["--content", str(inputs / "c.png"), "--style", str(inputs / "s.png"), "--output", str(output),
+            "--weights", "vgg16", "--image_size", "64", *map(str, more)]
+
+
 @pytest.fixture
 def flags(inputs, tmp_path):
     """The flags of a small run into tmp_path/out/r.png; further ones are appended."""
-    return lambda *more, output=tmp_path / "out" / "r.png": [
-        "--content", str(inputs / "c.png"), "--style", str(inputs / "s.png"), "--output", str(output),
-        "--weights", "vgg16", "--image_size", "64", *map(str, more)]
+    return lambda *more, output=tmp_path / "out" / "r.png": run_flags(inputs, output, *more)
 
 
 @pytest.fixture(scope="session")
@@ -96,10 +98,10 @@ def toy(nst):
 
 @pytest.fixture(scope="session")
 def main(nst, toy):
-    """Run the command line in this process, with the toy network; returns its status."""
-    def main(*words, stop=None):
+    """Run the command line in this process, with the toy network or another; returns its status."""
+    def main(*words, stop=None, network=toy):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(nst, "vgg_features", toy)
+            patch.setattr(nst, "vgg_features", network)
             return nst.main([str(word) for word in words], stop)
 
     return main
@@ -109,16 +111,6 @@ def main(nst, toy):
 def run(main, capfd):
     """The same, but returns (status, stdout, stderr)."""
     return lambda *words, **more: (main(*words, **more), *capfd.readouterr())
-
-
-@pytest.fixture
-def real_run(nst, phi, capfd, monkeypatch):
-    """The same with VGG-16."""
-    def run(*words):
-        monkeypatch.setattr(nst, "vgg_features", lambda *_: phi)
-        return nst.main([str(word) for word in words]), *capfd.readouterr()
-
-    return run
 
 
 def arguments(nst, **changed):
@@ -150,8 +142,7 @@ WATCHED = [*CADENCE, "--optim", "--optim_every", 3, "--optim_max_iters", 3,
 
 
 def uninterrupted(inputs: Path, out: Path, main, *words) -> Path:
-    assert main("--content", inputs / "c.png", "--style", inputs / "s.png", "--output", out / "r.png",
-                "--weights", "vgg16", "--image_size", 64, "--nsteps", 12, *words) == 0
+    assert main(*run_flags(inputs, out / "r.png", "--nsteps", 12, *words)) == 0
     return out
 
 

@@ -10,53 +10,43 @@ import shlex
 import subprocess
 import sys
 import warnings
-import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from conftest import assert_same_run, command, contents, picture, row_lines
-from PIL import Image
+from conftest import arguments, command, contents, picture, row_lines
 
 import neural_style_transfer as script
 
 # A good command line in the folder `work`; argparse lets a later flag win over an earlier one.
 GOOD = ["--content", "c.png", "--style", "s.png", "--output", "out/r.png", "--weights", "vgg19.h5"]
-LONG = "a" * 300
-ODD_NAMES = ["it's \"quoted\" 100% ü.png", "new\nline $(id) `id` \\.png", "-x.png", os.fsdecode(b"\xff.png")]
-OTHER_HASH = r"has SHA-256 \w{64}, not 3be917fb\w+; give 'im"
-LAYERS = r"give five numbers, not all 0: the shares of block1_conv1, .*block5_conv1$"
+ODD_NAME = "it's \"quoted\" 100%\nü" + os.fsdecode(b"\xff.png")
 
 # What is wrong: the words after GOOD, a pattern of the answer after "error: ".
 BAD = [
     # Pictures
     ("--content nix.png", r"--content: cannot read 'nix\.png': No such file"),
     ("--content folder", r"--content: cannot read 'folder': it is a folder, a pipe or a device"),
-    ("--style /dev/zero", r"--style: cannot read '/dev/zero': it is a folder, a pipe or a device"),
+    ("--style fifo", r"--style: cannot read 'fifo': it is a folder, a pipe or a device"),
     ("--content text.png", r"--content: 'text\.png' is not a readable picture \("),
     ("--content lzw.tif", r"--content: 'lzw\.tif' is not a readable picture \("),
-    ("--content bomb.png", r"--content: 'bomb\.png' is not a readable picture \(.* of at most [\d,]+ pixels"),
+    ("--content bomb.ppm", r"--content: 'bomb\.ppm' is not a readable picture \(.* of at most [\d,]+ pixels"),
     ("--content loop/c.png", r"--content: cannot read 'loop/c\.png': Too many levels"),
     ("--style narrow.png", r"--style: 400 x 10 pixels .* 512 x 13\b.* 16 pixels"),
-    ("--image_size 16", r"--content: 80 x 64 pixels .* 16 x 13\b.* 16 pixels"),
-    *(([f"--content={name}"], re.escape(f"--content: cannot read {name!r}: No such")) for name in ODD_NAMES),
+    ([f"--content={ODD_NAME}"], re.escape(f"--content: cannot read {ODD_NAME!r}: No such")),
     # Output
     ("--output folder", r"--output: 'folder' is a folder; name a file"),
     ("--output nix/", r"--output: 'nix/' is a folder; name a file"),
     ("--output out/r.xyz", r"--output: 'out/r\.xyz' does not end in one of \.png"),
-    (f"--output {LONG}/r.png", r"--output: .*File name too long"),
     ("--output c.png/r.png", r"--output: cannot write in the folder 'c\.png': "),
-    ("--output loop/r.png", r"--output: .*loop"),
     # Flags
     ("--image 64", r"unrecognized arguments: --image 64"),
     (["one\ntwo"], r"unrecognized arguments: one two"),
-    ("--nsteps", r"argument --nsteps: expected one argument"),
     ("--precision float16", r"argument --precision: invalid choice: 'float16'"),
-    *((f"--style_layer_weights {shares}", rf"--style_layer_weights: '{shares}'; {LAYERS}")
-      for shares in ("", "1 1 1", "1 1 1 1 1 1", "0 0 0 0 0")),
-    *((f"--style_layer_weights 1 1 1 1 {share}",
-       rf"argument --style_layer_weights: '{share}' is not a number .* 1000000 ") for share in ("2e6", "x")),
+    *((f"--style_layer_weights {shares}", rf"--style_layer_weights: '{shares}'; give five .*block5_conv1$")
+      for shares in ("", "1 1 1 1 1 1", "0 0 0 0 0")),
+    ("--style_layer_weights 1 1 1 1 2e6", "argument --style_layer_weights: '2e6' is not a number .* 1000000"),
     ("--resume_from ckpts/ckpt-1 --ckpt_in ckpts", r".*--resume_from .*--ckpt_in "),
     *(([f"--{flag}="], f"(argument )?--{flag}: ")
       for flag in ("content", "style", "output", "weights", "resume_from", "ckpt_in")),
@@ -67,40 +57,30 @@ BAD = [
     ("--ckpt_in half", r"--ckpt_in: no checkpoint in 'half'; give"),
     # Weights
     ("--weights Imagenet", r"--weights: cannot read 'Imagenet': No such file.*; give 'imagenet' where .*"),
-    ("--weights fifo", r"--weights: cannot read 'fifo': it is a folder, a pipe"),
-    ("--weights cut.onnx", r"--weights: 'cut\.onnx' " + OTHER_HASH),
 ]
-
-
-def set_up_pictures(work: Path) -> None:
-    picture(80, 64, seed=1).save(work / "c.png")
-    picture(64, 72, seed=2).save(work / "s.png")
-    picture(400, 10, seed=3).save(work / "narrow.png")
-    (work / "text.png").write_text("This is no picture.\n")
-    picture(80, 64, seed=1).save(work / "lzw.tif", compression="tiff_lzw")
-    data = bytearray((work / "lzw.tif").read_bytes())
-    data[8:400] = bytes(b ^ 0x55 for b in data[8:400])  # the pixels come first, the directory last
-    (work / "lzw.tif").write_bytes(data)
-    Image.new("RGB", (16, 16)).save(work / "bomb.png")
-    data = (work / "bomb.png").read_bytes()
-    header = b"IHDR" + 2 * (30_000).to_bytes(4, "big") + data[24:29]
-    (work / "bomb.png").write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
-    os.mkfifo(work / "fifo")
-    (work / "loop").symlink_to("loop2")
-    (work / "loop2").symlink_to("loop")
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     """A working folder with everything that the rows name."""
     work = tmp_path_factory.mktemp("bad_input")
-    set_up_pictures(work)
+    picture(80, 64, seed=1).save(work / "c.png")
+    picture(64, 72, seed=2).save(work / "s.png")
+    picture(400, 10, seed=3).save(work / "narrow.png")
+    (work / "text.png").write_text("This is no picture.\n")
+    (work / "bomb.ppm").write_text("P6 30000 30000 255\n")
+    picture(80, 64, seed=1).save(work / "lzw.tif", compression="tiff_lzw")
+    data = bytearray((work / "lzw.tif").read_bytes())
+    data[8:400] = bytes(b ^ 0x55 for b in data[8:400])  # the pixels come first, the directory last
+    (work / "lzw.tif").write_bytes(data)
+    os.mkfifo(work / "fifo")
+    (work / "loop").symlink_to("loop2")
+    (work / "loop2").symlink_to("loop")
     for name in "folder", "readonly", "locked", "ckpts", "half", "no-tensorflow":
         (work / name).mkdir()
     for suffix in ".index", ".data-00000-of-00001":
         (work / f"ckpts/ckpt-1{suffix}").write_bytes(b"only its name is looked at so early")
     (work / "half/ckpt-5.data-00000-of-00001").write_bytes(b"data")
-    (work / "cut.onnx").write_bytes(script.find_weights("vgg16").read_bytes()[:-1])
     with h5py.File(work / "vgg19.h5", "w") as file:  # whole, if of no network: that shows when Keras loads it
         file["layer"] = np.ones(1000, np.float32)
     for module in "tensorflow", "keras":
@@ -140,10 +120,8 @@ def test_bad_command_line(work, early, words, pattern):
     assert listing(work) == before
 
 
-@pytest.mark.parametrize("missing", ["--content", "--style", "--output"])
-def test_missing_required_flag(early, missing):
-    i = GOOD.index(missing)
-    check_one_line(f"the following arguments are required: {missing}", *early(GOOD[:i] + GOOD[i + 2:]))
+def test_missing_required_flags(early):
+    check_one_line("the following arguments are required: --content, --style, --output", *early([]))
 
 
 def test_vgg16_that_is_not_installed_or_not_as_published(early, tmp_path, monkeypatch):
@@ -161,7 +139,8 @@ def test_vgg16_that_is_not_installed_or_not_as_published(early, tmp_path, monkey
     check_one_line(r"--weights: cannot read '.*\.onnx': " + pip_install, *early(words))
     file.parent.mkdir(parents=True)
     file.write_bytes(data)
-    check_one_line(r"--weights: '.*\.onnx' has SHA-256 " + pip_install, *early(words))
+    said = rf"--weights: '.*\.onnx' has SHA-256 \w{{64}}, not {script.VGG16_SHA256}; give 'im"
+    check_one_line(said + pip_install, *early(words))
 
 
 # ----------------------------------------------------------------- in a process of its own
@@ -184,7 +163,6 @@ def process(work: Path, *words) -> tuple:
 @pytest.mark.parametrize("words, pattern", [
     ("--content locked/c.png", r"--content: cannot read 'locked/c\.png': Permission denied"),
     ("--output readonly/r.png", r"--output: cannot write in the folder 'readonly': Permission denied"),
-    ("--output locked/sub/r.png", r"--output: .*locked.*Permission denied"),
     ("--ckpt_in locked/ckpts", r"--ckpt_in: no checkpoint in .*locked/ckpts")])
 def test_without_permission(work, words, pattern):
     reading = ["cat", work / "locked/c.png"]
@@ -209,13 +187,11 @@ def test_another_python(work):
     assert (result.returncode, result.stderr) == (1, said)
 
 
-@pytest.mark.parametrize("package, code", [("tensorflow", "raise ImportError('undefined\\n symbol')"),
-                                           ("keras", "raise AttributeError('undefined symbol')")])
-def test_a_package_that_is_broken(flags, tmp_path, run, monkeypatch, package, code):
+def test_a_package_that_is_broken(flags, tmp_path, run, monkeypatch):
     """Or does not fit the others, which shows in errors of any kind."""
-    (tmp_path / f"{package}.py").write_text(code)
+    (tmp_path / "keras.py").write_text("raise AttributeError('undefined\\n symbol')")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, package)
+    monkeypatch.delitem(sys.modules, "keras")
     status, _, err = run(*flags())
     said = f"cannot import TensorFlow and Keras (undefined symbol); {script.INSTALL}\n"
     assert (status, err) == (1, f"neural_style_transfer.py: error: {said}")
@@ -233,28 +209,14 @@ def test_a_stream_that_is_closed(work, closed):
     assert [result.stdout, result.stderr] == ["" if stream in closed else said[stream] for stream in (1, 2)]
 
 
-# -------------------------------------------------------------------------------- memory
-
-
-@pytest.mark.parametrize("large", ["--content", "--style"])
-def test_a_step_that_does_not_fit_into_memory(tmp_path, run, monkeypatch, large):
+def test_a_step_that_does_not_fit_into_memory(nst, monkeypatch):
     """The larger part counts: 512 x 512 pixels need more as the content than as the style."""
-    picture(512, 512, seed=1).save(tmp_path / "square.png")
-    picture(512, 16, seed=2).save(tmp_path / "panorama.png")
-    bytes_per_pixel = {"--content": script.STEP_BYTES["float32"], "--style": script.STYLE_BYTES}
-    needed = {flag: 1.1e9 + 512 * 512 * each for flag, each in bytes_per_pixel.items()}
-    words = []
-    for flag in needed:
-        words += [flag, tmp_path / ("square.png" if flag == large else "panorama.png")]
-    words += ["--output", tmp_path / "out/r.png", "--weights", "vgg16", "--nsteps", 1]
-    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": needed[large] - 1e6}.get)
-    status, _, err = run(*words)
-    size = needed[large] / 1e9
-    said = f"a step takes about {size:.1f} GB, the machine has {size - 1e-3:.1f}"
-    said = f"out of memory ({said}); try a smaller --image_size or smaller pictures"
-    assert status == 1 and err == f"neural_style_transfer.py: error: {said}\n"
-    assert not list((tmp_path / "out").iterdir())
-    assert needed["--style"] > 1.3e9 and needed["--content"] > needed["--style"]
+    square, panorama = np.zeros((1, 512, 512, 3)), np.zeros((1, 16, 512, 3))
+    for x_c, x_s, size in (square, panorama, 1.1 + 0.65536), (panorama, square, 1.1 + 0.262144):
+        monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": size * 1e9 - 1e6}.get)
+        said = f"^a step takes about {size:.1f} GB, the machine has {size - 1e-3:.1f}$"
+        with pytest.raises(MemoryError, match=said):
+            nst.compiled_step(arguments(nst), None, None, x_c, x_s)
 
 
 # ------------------------------------------------------------------------------- numbers
@@ -298,9 +260,6 @@ def test_help(capsys):
     assert set(entries) == {*NUMERIC, *words, "content", "style", "output"}  # so no number above is forgotten
 
 
-# ----------------------------------------------------------------------------- odd names
-
-
 def test_odd_names(tmp_path):
     """All at once, in a run of two steps, whose command in the log gives the same bytes through a shell."""
     content, style = "-x 'q\" 100%d%s{} ü.png", os.fsdecode(b"new line $(id) `id` \\ \xff.png")
@@ -326,46 +285,23 @@ def test_odd_names(tmp_path):
     assert line in log.read_bytes() and row_lines(log) == row_lines(first / f"{base}_log.txt")
 
 
-def test_control_characters_in_names(tmp_path, run):
-    """They neither break the log nor the way back to it."""
+def test_names_that_are_not_taken_for_their_characters(tmp_path, run):
+    """Control characters neither break the log nor the way back to it. Where the folder's name is not UTF-8
+    TensorFlow would not write checkpoints, and it takes brackets for a pattern.
+    """
     content, style = tmp_path / "new\n2  7.0\r\n\x1b[31m\t.png", tmp_path / "\x85\u2028 \x0c.png"
     picture(64, 48, seed=1).save(content)
     picture(48, 64, seed=2).save(style)
-    words = ["--content", content, "--style", style, "--output", tmp_path / "out\n3  7.0\n" / "r.png",
-             "--weights", "vgg16", "--image_size", 64]
+    folder = Path(os.fsdecode(bytes(tmp_path) + b"/out\n3  7.0\n\xff[1]"))
+    words = ["--content", content, "--style", style, "--output", folder / "r.png", "--weights", "vgg16",
+             "--image_size", 64, "--ckpt_keep_max", 1]
     for nsteps in 2, 3:
         assert run(*words, "--nsteps", nsteps, "--resume")[::2] == (0, "")
-    [log] = tmp_path.glob("out*/*_log.txt")
+    assert [path.name for path in (folder / "checkpoints").glob("*/*.index")] == ["ckpt-3.index"]
+    [log] = folder.glob("*_log.txt")
     lines = log.read_bytes().split(b"\n")
     assert [line[:3] for line in lines if not line.startswith(b"#")] == [b"1  ", b"2  ", b"3  ", b""]
     assert sum(line.startswith(b"# Step  ") for line in lines) == 2
-
-
-def test_a_folder_whose_name_is_not_utf_8(flags, tmp_path, run):
-    """And its checkpoints: TensorFlow would not write there by its name, and takes brackets for a pattern."""
-    folder = Path(os.fsdecode(bytes(tmp_path) + b"/out\xff[1]"))
-    for nsteps in 1, 2:
-        words = flags("--nsteps", nsteps, "--ckpt_keep_max", 1, "--resume", output=folder / "r.png")
-        assert run(*words)[::2] == (0, "")
-    assert sorted(path.name for path in (folder / "checkpoints").glob("*/*.index")) == ["ckpt-2.index"]
-    assert [line.split()[0] for line in row_lines(folder / "r_c_s_log.txt")] == ["1", "2"]
-
-
-# -------------------------------------------------------------------------------- weights
-
-
-def test_weights_file(flags, tmp_path, nst, capfd):
-    """The two formats in which Keras saves a VGG19 give the same run."""
-    nst.keras.utils.set_random_seed(4)
-    vgg19 = nst.keras.applications.VGG19(include_top=False, weights=None)
-    vgg19.save_weights(tmp_path / "new.weights.h5")
-    vgg19.save(tmp_path / "old.h5")
-    for name in "new.weights.h5", "old.h5":
-        words = ["--nsteps", 1, "--weights", tmp_path / name]
-        assert nst.main(flags(*words, output=tmp_path / name[:3] / "r.png")) == 0
-        out, err = capfd.readouterr()
-        assert err == "" and f"weights: {tmp_path / name}" in out
-    assert_same_run(tmp_path / "new", tmp_path / "old")
 
 
 def test_weights_that_do_not_fit(flags, tmp_path, nst, capfd, monkeypatch):
@@ -374,17 +310,14 @@ def test_weights_that_do_not_fit(flags, tmp_path, nst, capfd, monkeypatch):
     What Keras warns of before it raises is not seen.
     """
     layers = nst.keras.layers
-    for name, count in ("few", 13), ("shapes", 16):
-        convolutions = [layers.Conv2D(2, 3, padding="same") for _ in range(count)]
-        model = nst.keras.Sequential([layers.Input((8, 8, 3)), *convolutions])
-        model.save(tmp_path / f"{name}.h5")
-        model.save_weights(tmp_path / f"{name}.weights.h5")
+    model = nst.keras.Sequential([layers.Input((8, 8, 3)), *(layers.Conv2D(2, 3) for _ in range(3))])
+    model.save(tmp_path / "few.h5")
+    model.save_weights(tmp_path / "few.weights.h5")
     with h5py.File(tmp_path / "flat.h5", "w") as file:
         file.create_dataset("layer_07", (3, 3, 3, 64), np.float32)
     data = (tmp_path / "flat.h5").read_bytes()
     (tmp_path / "name.h5").write_bytes(data.replace(b"layer_07", b"layer_\xff7", 1))
     (tmp_path / "truncated.h5").write_bytes(data[:3000])
-    (tmp_path / "text.h5").write_text("These are no weights.\n")
     monkeypatch.setattr(warnings, "showwarning", lambda *words, **more: os.write(2, b"a warning\n"))
     for path in sorted(tmp_path.glob("*.h5")):
         status = nst.main(flags("--nsteps", 1, "--weights", path))

@@ -33,55 +33,23 @@ def files_of(nst, folder: Path, name: str = "r.png"):
 # The log of a checkpoint
 
 
-@pytest.mark.parametrize("end", [None, "Keras", r"\n7  \S+  \S\.\S"])
-def test_a_log_that_is_missing_or_ends_too_early(flags, whole, tmp_path, run, end):
-    """As after a power failure, or an editor: a cut line goes, all else stays, and the run continues."""
+def test_a_log_that_is_missing(flags, whole, tmp_path, run):
+    """The run continues, under a whole header."""
     log = shutil.copytree(whole, tmp_path / "out") / "r_c_s_log.txt"
     without(log.parent / "checkpoints/r_c_s", 12)
-    text = log.read_text()
-    before = text[:re.search(end, text).end()] if end else ""
-    if end:
-        log.write_text(before)
-    else:
-        log.unlink()
+    log.unlink()
     assert run(*flags(*CADENCE, "--nsteps", 12, "--resume"))[::2] == (0, "")
-    kept = before[:before.rindex("\n") + 1] if end else "# Neural style transfer\n"
-    assert log.read_text().startswith(kept + "# Resumed at step 8 from ")
-    assert end or "\n# Content SHA-256: " in log.read_text()
-    here = [line for line in kept.splitlines() if not line.startswith("#")]
-    assert row_lines(log) == here + row_lines(whole / "r_c_s_log.txt")[8:]
-
-
-def test_what_a_longer_run_keeps_of_the_log(flags, tmp_path, run):
-    """All up to the last row, but for that row where it is off the cadence; every remark, your own ones, too.
-
-    The first pictures are not written again.
-    """
-    cadence = ["--save_every", 0, "--log_every", 2, "--optim", "--optim_every", 3, "--optim_max_iters", 1]
-    log, unconverged = tmp_path / "out/r_c_s_log.txt", r"^# step (\d+): L has not converged"
-    assert run(*flags(*cadence, "--nsteps", 3))[0] == 0
-    assert rows(log)[:, 0].tolist() == [2, 3] and "# Finished" in log.read_text()
-    with open(log, "a") as file:
-        file.write("# My note\n")
-    before = log.read_text()
-    assert re.findall(unconverged, before, re.MULTILINE) == ["1", "3"]
-    pictures = [log.with_name(f"r_c_s_{what}.png") for what in ("style", "000000")]
-    for path in pictures:
-        path.write_bytes(b"looked at")
-    assert run(*flags(*cadence, "--nsteps", 5, "--resume"))[0] == 0
-    assert [path.read_bytes() for path in pictures] == [b"looked at"] * 2
-    assert rows(log)[:, 0].tolist() == [2, 4, 5]
-    kept = "".join(line for line in before.splitlines(keepends=True) if not line.startswith("3  "))
-    assert "\n# My note\n" in kept and log.read_text().startswith(kept + "# Resumed at step 3 ")
-    found = re.findall(unconverged, log.read_text(), re.MULTILINE)
-    assert found == ["1", "3"], "rows 4 and 5 carry the L of step 3"
+    begin = "# Neural style transfer\n# Resumed at step 8 from .*\n(# .*\n)*# Content SHA-256: "
+    assert re.match(begin, log.read_text())
+    assert row_lines(log) == row_lines(whole / "r_c_s_log.txt")[8:]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_what_is_kept_of_a_log(nst, tmp_path, end):
-    """All but rows and estimates of later steps, and what follows them.
+    """All but a line that was cut, rows and estimates of later steps, and what follows them.
 
-    Your own remarks stay, also with the line ends of an editor.
+    Your own remarks stay, also with the line ends of an editor; and a log that ends too early, as after a
+    power failure.
     """
     header = ["# Neural style transfer", "# My note", "# Resumed at step 2 from ckpts/ckpt-2", "# Step  "]
     notes = ["# Resumed at step 9: my note", "# step 9: it glows"]
@@ -90,6 +58,7 @@ def test_what_is_kept_of_a_log(nst, tmp_path, end):
     for later in f"# step 4: {converged}", f"4  7.0{end}# My note{end}", "4  7.", "":
         log.write_bytes(f"{kept}{later}".encode())
         assert nst.log_up_to(log, 3, 1) == kept
+    assert nst.log_up_to(log, 9, 1) == kept
     assert nst.log_up_to(log, 3, 2) == kept.replace(f"3  7.0{end}", "")
     assert nst.log_up_to(log, 2, 1) == kept[:kept.index("3  7.0")]
 
@@ -125,6 +94,7 @@ def test_a_fresh_start_moves_what_an_earlier_run_left(flags, tmp_path, run):
 
     status, out, err = run(*flags("--nsteps", 3, "--ckpt_in", earlier / "checkpoints/r_c_s"))
     assert (status, err) == (0, "") and "Resuming at step 2" in out
+    assert "checkpoints/r_c_s/ckpt-2.index" in names(folder), "for --resume, from the first moment"
     assert contents(earlier) == first and len(rows(moved_to(out) / "r_c_s_log.txt")) == 3
     assert row_lines(folder / "r_c_s_log.txt") == row_lines(moved_to(out) / "r_c_s_log.txt")[2:]
     assert (folder / "r_c_s_final.png").read_bytes() == (moved_to(out) / "r_c_s_final.png").read_bytes()
@@ -232,16 +202,6 @@ def test_a_run_continues_beside_what_is_not_its_own(flags, whole, tmp_path, run)
     assert set(names(folder)) == {*mine, "checkpoint", "ckpt-13.index", "ckpt-13.data-00000-of-00001"}
 
 
-# Several outputs in one folder
-
-
-def own_files(folder: Path, base: str) -> dict:
-    """Of one output, by what is in them; of its log, the rows."""
-    found = {name: data for name, data in contents(folder).items()
-             if re.match(rf"{base}_(style|final|\d+)\.|checkpoints/{base}/ckpt-", name)}
-    return {**found, "rows": row_lines(folder / f"{base}_log.txt")}
-
-
 def test_outputs_in_one_folder(flags, tmp_path, run, nst):
     """In turn, each stopped and resumed: each as if it had a folder of its own."""
     def make(name, folder, *words):
@@ -257,19 +217,10 @@ def test_outputs_in_one_folder(flags, tmp_path, run, nst):
     for name in outputs:
         assert make(name, tmp_path / name, "--nsteps", 1)[0] == 0
         assert make(name, tmp_path / name, "--nsteps", 3, "--resume")[0] == 0
-        assert own_files(shared, f"{name}_c_s") == own_files(tmp_path / name, f"{name}_c_s")
-        assert len(own_files(shared, f"{name}_c_s")) == 13  # 6 pictures, 3 checkpoints of two parts, the rows
-
-def test_a_branch_from_a_folder(flags, whole, tmp_path, run):
-    """--ckpt_in takes the folder of one output's checkpoints and leaves it as it is."""
-    folder = shutil.copytree(whole / "checkpoints/r_c_s", tmp_path / "a_c_s")
-    without(folder, 12)
-    before = contents(folder)
-    words = flags(*CADENCE, "--nsteps", 12, "--ckpt_in", folder)
-    assert run(*words)[::2] == (0, "")
-    assert row_lines(tmp_path / "out/r_c_s_log.txt") == row_lines(whole / "r_c_s_log.txt")[8:]
-    assert "checkpoints/r_c_s/ckpt-8.index" in names(tmp_path / "out"), "for --resume, from the first moment"
-    assert contents(folder) == before
+        assert row_lines(shared / f"{name}_c_s_log.txt") == row_lines(tmp_path / name / f"{name}_c_s_log.txt")
+        own = {path: data for path, data in contents(tmp_path / name).items()
+               if re.search(r"\.png$|/ckpt-\d\.", path)}
+        assert len(own) == 12 and own.items() <= contents(shared).items()  # 3 checkpoints, of two parts each
 
 
 def test_checkpoints_on_another_disk(flags, tmp_path, run):

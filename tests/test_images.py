@@ -40,30 +40,18 @@ def saved(image: Image.Image, image_format: str, **options) -> bytes:
     return file.getvalue()
 
 
-def levels(fractions) -> np.ndarray:
-    return np.rint(np.clip(fractions, 0, 1) * 255).astype(int)
-
-
 def over_white(rgb, alpha) -> np.ndarray:
     opacity = np.asarray(alpha, float)[..., np.newaxis] / 255
     return np.rint(opacity * rgb + (1 - opacity) * 255)
-
-
-def fitted(image: Image.Image, image_size: int) -> np.ndarray:
-    return to_8_bits(fit("--content", image, image_size)[0])
 
 
 def close(pixels, expected, tolerance: int = 1) -> bool:
     return pixels.shape == expected.shape and np.abs(pixels - expected).max() <= tolerance
 
 
-# --------------------------------------------------------------------------------- modes
-
-
 @pytest.mark.parametrize("image_format, options, tolerance", [
-    ("PNG", {}, 0), ("TIFF", {}, 0), ("BMP", {}, 0), ("PPM", {}, 0), ("TGA", {}, 0),
-    ("WEBP", {"lossless": True}, 0), ("JPEG2000", {"irreversible": False}, 0),
-    ("JPEG", {"quality": 100, "subsampling": 0}, 4), ("AVIF", {"quality": 100, "subsampling": "4:4:4"}, 4)])
+    ("PNG", {}, 0), ("JPEG", {"quality": 100, "subsampling": 0}, 4),
+    ("AVIF", {"quality": 100, "subsampling": "4:4:4"}, 4)])
 def test_rgb_is_read_as_it_is(read, image_format, options, tolerance):
     assert close(read(RGB, image_format, **options), PIXELS, tolerance)
 
@@ -76,7 +64,7 @@ def test_alpha_is_laid_over_white(read):
     assert close(read(Image.fromarray(np.dstack([grey, alpha]))), over_white(np.dstack([grey] * 3), alpha))
 
 
-def test_palette(read):
+def test_palettes_and_transparent_colours(read):
     indices = np.random.default_rng(1).integers(0, 4, (5, 7), np.uint8)
     colours = np.array([[255, 0, 0], [0, 200, 0], [10, 20, 30], [250, 250, 0]], np.uint8)
     image = Image.fromarray(indices).convert("P")
@@ -85,14 +73,6 @@ def test_palette(read):
     alphas = np.array([0, 128, 255, 77])  # an alpha for each colour
     expected = over_white(colours[indices], alphas[indices])
     assert close(read(image, transparency=bytes(alphas.tolist())), expected)
-    one_clear = np.array([255, 255, 0, 255])  # a single transparent colour
-    assert (read(image, "GIF", transparency=2) == over_white(colours[indices], one_clear[indices])).all()
-
-
-def test_one_transparent_colour_without_a_palette(read):
-    rgb = np.array([[[1, 2, 3], [1, 2, 4], [90, 80, 70]]], np.uint8)
-    found = read(Image.fromarray(rgb), transparency=(1, 2, 3))
-    assert found.tolist() == [[[255] * 3, [1, 2, 4], [90, 80, 70]]]
     grey = Image.fromarray(np.array([[0, 4, 150, 255]], np.uint8))
     assert read(grey, transparency=4)[0, :, 0].tolist() == [0, 255, 150, 255]
 
@@ -136,36 +116,21 @@ def test_what_cannot_be_read_right_is_refused(read, data):
         read(data)
 
 
-def test_cmyk(read):
-    inks = np.random.default_rng(3).integers(0, 256, (6, 8, 4), np.uint8)
-    expected = levels((1 - inks[..., :3] / 255) * (1 - inks[..., 3:] / 255))
-    assert close(read(Image.fromarray(inks, "CMYK"), "TIFF"), expected)
-
-
-# ------------------------------------------------------------------------- orientation
-
-
 def exif(orientation: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = orientation
     return exif
 
 
-UPRIGHT = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-           5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, -1),
-           7: lambda a: a[::-1, ::-1].swapaxes(0, 1), 8: np.rot90}  # EXIF 2.3, tag 0x0112
-
-
-@pytest.mark.parametrize("orientation", UPRIGHT)
-def test_exif_orientation(read, orientation):
-    expected = UPRIGHT[orientation](PIXELS)
-    assert (read(RGB, "PNG", exif=exif(orientation)) == expected).all()
-    assert close(read(RGB, "JPEG", exif=exif(orientation), quality=100, subsampling=0), expected, 4)
+@pytest.mark.parametrize("orientation, upright", [(2, np.fliplr), (6, lambda image: np.rot90(image, -1))])
+def test_exif_orientation(read, orientation, upright):
+    """EXIF 2.3, tag 0x0112: mirrored, and a telephone held upright."""
+    found = read(RGB, "JPEG", exif=exif(orientation), quality=100, subsampling=0)
+    assert close(found, upright(PIXELS), 4)
 
 
 def test_broken_exif_is_ignored(read):
     """The pixels are whole, and every viewer shows them."""
-    assert close(read(RGB, exif=b"no TIFF header at all"), PIXELS)
     assert close(read(RGB, "JPEG", exif=b"Exif\0\0no TIFF header", quality=100, subsampling=0), PIXELS, 4)
 
 
@@ -193,7 +158,7 @@ def test_profile_of_colours(read):
 def test_profile_of_a_grey_picture(read):
     """With an alpha channel, too."""
     grey = np.arange(24, 256, dtype=np.uint8).reshape(8, 29)  # above the straight beginning of sRGB's curve
-    expected = levels(1.055 * ((grey / 255 + 0.055) / 1.055) ** 0.5 - 0.055)
+    expected = np.rint(255 * (1.055 * ((grey / 255 + 0.055) / 1.055) ** 0.5 - 0.055)).astype(int)
     for image in Image.fromarray(grey), Image.fromarray(np.dstack([grey, np.full_like(grey, 255)])):
         assert close(read(image, icc_profile=GREY_PROFILE), np.dstack([expected] * 3))
 
@@ -205,8 +170,7 @@ def test_a_profile_that_does_not_fit_is_ignored(read, wrong):
     assert (read(RGB, icc_profile=wrong) == PIXELS).all()
 
 
-@pytest.mark.parametrize("image_format, options", [("GIF", {}), ("WEBP", {"lossless": True}), ("TIFF", {}),
-                                                   ("MPO", {"quality": 100})])
+@pytest.mark.parametrize("image_format, options", [("GIF", {}), ("MPO", {"quality": 100})])
 def test_first_frame(read, capfd, image_format, options):
     """A phone's MPO, a JPEG of several pictures, has a preview or depths for its second one."""
     others = [Image.new("RGB", (20, 16), colour) for colour in ((0, 255, 0), (0, 0, 255))]
@@ -223,20 +187,12 @@ def test_first_frame(read, capfd, image_format, options):
 def test_resize_keeps_the_ratio(old, image_size, new):
     image = Image.new("RGB", old, (10, 200, 77))
     if new:
-        pixels = fitted(image, image_size)
-        assert pixels.shape == (*new[::-1], 3) and (pixels == (10, 200, 77)).all()
+        pixels = fit("--content", image, image_size)
+        assert pixels.shape == (1, *new[::-1], 3) and (to_8_bits(pixels) == (10, 200, 77)).all()
     else:
-        with pytest.raises(UsageError, match=f"^--content: {old[0]} x {old[1]} pixels .* squarer picture: 16 pixels"):
-            fitted(image, image_size)
-
-
-def test_resize_interpolates_and_averages():
-    ramp = Image.fromarray(np.tile(np.arange(0, 240, 4, dtype=np.uint8), (40, 1))).convert("RGB")
-    large = fitted(ramp, 120).astype(float)[:, 8:-8]
-    expected = ((np.arange(120) + 0.5) / 2 - 0.5)[8:-8] * 4  # the ramp at the centres of the new pixels
-    assert np.abs(large - expected[:, np.newaxis]).max() <= 1
-    checks = Image.fromarray((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)).convert("RGB")
-    assert np.abs(fitted(checks, 16).astype(float)[2:-2, 2:-2] - 127.5).max() <= 4  # no aliasing
+        said = f"^--content: {old[0]} x {old[1]} pixels .* squarer picture: 16 pixels"
+        with pytest.raises(UsageError, match=said):
+            fit("--content", image, image_size)
 
 
 def test_arrays():
@@ -249,17 +205,13 @@ def test_arrays():
     assert np.abs(to_8_bits(values) - 255 * np.clip(values, 0, 1)).max() <= 0.5 + 1e-4
 
 
-GREY = RGB.convert("L")
-FLAT = Image.new("RGB", (20, 20), "white"), Image.new("RGB", (16, 16), "black")
-
-
-@pytest.mark.parametrize("pair, optim", [((GREY, GREY), []), (FLAT, ["--optim", "--optim_max_iters", 5])])
-def test_a_run_with_grey_or_flat_pictures(real_run, tmp_path, pair, optim):
+def test_a_run_with_flat_pictures(run, phi, tmp_path):
     """Every number is one, and the picture is there."""
-    for name, image in zip("cs", pair):
-        image.save(tmp_path / f"{name}.tif")
-    words = ["--content", tmp_path / "c.tif", "--style", tmp_path / "s.tif", "--output", tmp_path / "r"]
-    assert real_run(*words, "--weights", "vgg16", "--image_size", 24, "--nsteps", 3, *optim)[::2] == (0, "")
+    for name, colour in ("c", "white"), ("s", "black"):
+        Image.new("RGB", (20, 20), colour).save(tmp_path / f"{name}.tif")
+    words = ["--content", tmp_path / "c.tif", "--style", tmp_path / "s.tif", "--output", tmp_path / "r",
+             "--weights", "vgg16", "--image_size", 24, "--nsteps", 3, "--optim", "--optim_max_iters", 5]
+    assert run(*words, network=lambda *_: phi)[::2] == (0, "")
     table = rows(tmp_path / "r_c_s_log.txt")
     assert len(table) == 3 and np.isfinite(table).all() and (table[:, 1:5] >= 0).all()
     assert Image.open(tmp_path / "r_c_s_final.png").mode == "RGB"
@@ -267,16 +219,14 @@ def test_a_run_with_grey_or_flat_pictures(real_run, tmp_path, pair, optim):
 
 # ---------------------------------------------------------------------- damaged files
 
-WHOLE = {"PNG": saved(RGB, "PNG"), "palette PNG": saved(RGB.quantize(8), "PNG"), "JPEG": saved(RGB, "JPEG"),
-         "GIF": saved(RGB, "GIF", save_all=True, append_images=[RGB.rotate(90)]),
-         "LZW TIFF": saved(RGB, "TIFF", compression="tiff_lzw"), "16-bit TIFF": saved(DEEP, "TIFF"),
-         "WebP": saved(RGB, "WEBP"), "BMP": saved(RGB, "BMP"), "JPEG 2000": saved(RGB, "JPEG2000"),
-         "PNG with a profile": saved(RGB, "PNG", icc_profile=EXCHANGED), "AVIF": saved(RGB, "AVIF")}
+WHOLE = [saved(RGB, "PNG", icc_profile=EXCHANGED), saved(RGB.quantize(8), "PNG"), saved(RGB, "JPEG"),
+         saved(RGB, "GIF", save_all=True, append_images=[RGB.rotate(90)]), saved(DEEP, "TIFF"),
+         saved(RGB, "TIFF", compression="tiff_lzw"), saved(RGB, "WEBP"), saved(RGB, "JPEG2000")]
 
 
 @st.composite
 def damaged(draw) -> bytes:
-    data = bytearray(WHOLE[draw(st.sampled_from(list(WHOLE)))])
+    data = bytearray(draw(st.sampled_from(WHOLE)))
     if draw(st.booleans()):
         del data[draw(st.integers(1, len(data) - 1)):]
     for bit in draw(st.lists(st.integers(0, 8 * len(data) - 1), max_size=8)):
@@ -304,15 +254,13 @@ def test_a_large_text_in_a_png(read):
     assert (read(data[:33] + chunk + data[33:]) == PIXELS).all()
 
 
-def test_postscript_is_refused_whatever_its_name(tmp_path, monkeypatch):
+def test_postscript_is_refused_whatever_its_name(read, tmp_path, monkeypatch):
     """It is a program, and Pillow would start another one to run it."""
     (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch '{tmp_path}/started'\n")
     (tmp_path / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    path = tmp_path / "picture.png"
-    path.write_bytes(saved(RGB, "EPS"))
-    with pytest.raises(UsageError, match="--style: .*is not a readable picture"):
-        read_picture("--style", str(path))
+    with pytest.raises(UsageError, match="is not a readable picture"):
+        read(RGB, "EPS")
     assert not (tmp_path / "started").exists()
 
 

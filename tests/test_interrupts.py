@@ -24,13 +24,14 @@ ENDLESS = ["--nsteps", "100000", "--save_every", "0", "--ckpt_write_every", "7"]
 
 
 @contextlib.contextmanager
-def started(words, rows_wanted=5, **options):
-    """A run in the background that has logged a few rows; killed at the end, should it still run."""
+def started(words, enough=None, **options):
+    """A run in the background that has logged five rows, or enough; killed at the end, should it go on."""
     process = subprocess.Popen([sys.executable, str(SCRIPT), *words], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     log = Path(words[words.index("--output") + 1]).with_name("r_c_s_log.txt")
     try:
-        wait_for(lambda: process.poll() is not None or log.exists() and len(row_lines(log)) >= rows_wanted)
+        enough = enough or (lambda: log.exists() and len(row_lines(log)) >= 5)
+        wait_for(lambda: process.poll() is not None or enough())
         yield process
     finally:
         process.kill()
@@ -83,11 +84,9 @@ def test_the_signals_after_the_first(sent, status, said):
 
 
 def test_a_signal_before_the_first_step_moves_nothing(flags, tmp_path):
-    process = subprocess.Popen([sys.executable, str(SCRIPT), *flags("--nsteps", 9)], stderr=subprocess.PIPE,
-                               stdout=subprocess.DEVNULL, text=True)
-    wait_for((tmp_path / "out").exists)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with started(flags("--nsteps", 9), (tmp_path / "out").exists) as process:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and not list((tmp_path / "out").iterdir())
     assert err == "neural_style_transfer.py: stopped before the first step; nothing was written\n"
 
@@ -106,17 +105,16 @@ def test_how_to_continue_a_resumed_run(flags, tmp_path, nst, run, monkeypatch, b
     more = ["--resume_from", tmp_path / "out/checkpoints/r_c_s/ckpt-1"] if branch else ["--resume"]
     words = flags("--nsteps", 9, *more, output=tmp_path / ("branch" if branch else "out") / "r.png")
     status, _, err = run(*words, stop=stop)
-    advice = "the same command with --resume in place of --resume_from or --ckpt_in" if branch else shlex.join(words)
+    advice = "the same command with --resume in place of --resume_from or --ckpt_in"
     assert status == 143 and err.startswith("neural_style_transfer.py: stopped after step 2; to continue: ")
-    assert err.endswith(f"{advice}\n")
+    assert err.endswith(f"{advice if branch else shlex.join(words)}\n")
     assert len(re.findall(r"--resume\b", err)) == 1
 
 
-def test_how_to_plot_is_said_where_the_script_of_gnuplot_is(flags, tmp_path, run, nst, monkeypatch):
-    """The line is for a shell: it draws the log."""
-    words = flags("--nsteps", 1, "--save_every", 0, output=tmp_path / "my out/r.png")
-    _, out, _ = run(*words)
-    [line] = re.findall("^Plot the log with: (.*)$", out, re.MULTILINE)
+def test_how_to_plot(flags, tmp_path, run, nst, monkeypatch):
+    """The line is for a shell: it draws the log. It is said only where the script of gnuplot is."""
+    words = flags("--nsteps", 1, output=tmp_path / "my out/r.png")
+    [line] = re.findall("^Plot the log with: (.*)$", run(*words)[1], re.MULTILINE)
     monkeypatch.setattr(nst, "__file__", shutil.copy(SCRIPT, tmp_path / "alone.py"))
     assert "Plot the log" not in run(*words)[1]
     gnuplot = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -201,9 +199,6 @@ def test_short_soak(tmp_path, monkeypatch):
     assert soak(kills=1, seed=5, folder=tmp_path, words=["--nsteps", "12"])["kills"] == 1
 
 
-# A disk that is full
-
-
 @contextlib.contextmanager
 def no_file_above(size: int):
     """Writing fails where a file would become larger, as on a full disk."""
@@ -260,9 +255,6 @@ def test_a_full_disk(flags, tmp_path, run):
         subprocess.run(["umount", "-l", disk], check=True)
 
 
-# A run that cannot continue
-
-
 def test_a_loss_that_is_not_finite(flags, tmp_path, run):
     """Nothing of that step is written; the checkpoint of the step before stays."""
     words = ["--nsteps", 9, "--content_weight", 1e20, "--adam_learning_rate", 1, "--save_every", 1]
@@ -277,8 +269,8 @@ def test_a_loss_that_is_not_finite(flags, tmp_path, run):
     assert (folder / f"checkpoints/r_c_s/ckpt-{t - 1}.index").exists()
 
 
-def test_out_of_memory(flags, run, nst, monkeypatch):
-    """As TensorFlow says it, on a GPU for example."""
+def test_out_of_memory(flags, tmp_path, run, nst, monkeypatch):
+    """As TensorFlow says it, on a GPU for example. Nothing is written."""
     def fail(*_):
         raise nst.tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
@@ -286,3 +278,4 @@ def test_out_of_memory(flags, run, nst, monkeypatch):
     status, _, err = run(*flags("--nsteps", 2))
     said = "out of memory (at --image_size 64); try a smaller --image_size or smaller pictures"
     assert status == 1 and err == f"neural_style_transfer.py: error: {said}\n"
+    assert not list((tmp_path / "out").iterdir())

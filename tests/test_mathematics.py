@@ -1,7 +1,5 @@
 """The formulas against independent computations: NumPy in float64, closed forms, finite differences."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -25,11 +23,6 @@ def weights(nst):
 def numpy_gram(phi_l: np.ndarray) -> np.ndarray:
     F = phi_l.astype(np.float64).reshape(-1, phi_l.shape[-1])
     return F.T @ F / len(F)
-
-
-def test_gram_matrix(nst):
-    phi_l = image(1, 5, 7, 6)
-    np.testing.assert_allclose(nst.gram_matrix(nst.tf.constant(phi_l)), numpy_gram(phi_l), rtol=1e-5)
 
 
 def numpy_style_loss(phi_x: dict, phi_s: dict, layers: tuple, reduction: str = "mean", w=None) -> float:
@@ -85,15 +78,18 @@ def test_total_variation(nst, form):
     assert float(loss) == 0 and (form == "anisotropic" or not np.any(tape.gradient(loss, x)))
 
 
-@pytest.mark.parametrize("w", [None, [1, 2, 0.5, 0, 3]])
-def test_objective_is_the_weighted_sum(nst, phi, w):
+@pytest.mark.parametrize("alpha, beta, tau, w, reduction, form", [
+    (300.0, 5e-6, 7.0, None, "mean", "isotropic"),
+    (0.1, 2e-11, 5.0, [1, 2, 0.5, 0, 3], "sum", "anisotropic")])
+def test_objective_is_the_weighted_sum(nst, phi, alpha, beta, tau, w, reduction, form):
     x_c, x_s, x = image(1, 32, 48, 3), image(1, 40, 32, 3), image(1, 32, 48, 3)
-    args = arguments(nst, content_weight=300.0, style_weight=5e-6, tv_weight=7.0, style_layer_weights=w)
+    args = arguments(nst, content_weight=alpha, style_weight=beta, tv_weight=tau, style_layer_weights=w,
+                     loss_reduction=reduction, tv_form=form)
     losses = nst.make_objective(phi, x_c, x_s, args)(nst.tf.constant(x)).numpy()
     phi_x, phi_c, phi_s = (phi(image) for image in (x, x_c, x_s))
-    content = np.mean((phi_x["block5_conv2"].numpy().astype(np.float64) - phi_c["block5_conv2"]) ** 2)
-    style = numpy_style_loss(phi_x, phi_s, nst.STYLE_LAYERS, w=w)
-    terms = [300 * content, 5e-6 * style, 7 * numpy_total_variation(x, "isotropic")]
+    squares = (phi_x["block5_conv2"].numpy().astype(np.float64) - phi_c["block5_conv2"]) ** 2
+    style = numpy_style_loss(phi_x, phi_s, nst.STYLE_LAYERS, reduction, w)
+    terms = [alpha * getattr(np, reduction)(squares), beta * style, tau * numpy_total_variation(x, form)]
     assert max(terms) < 100 * min(terms), "each has its say"
     np.testing.assert_allclose(losses, terms + [sum(terms)], rtol=1e-4)
 
@@ -122,19 +118,20 @@ def test_no_sum_of_three(nst, weights, changed, precision):
 # Features
 
 
-def test_features_are_keras_vgg19(nst, weights, tmp_path):
-    """A weights file of any VGG19 gives that model's activations of the preprocessed image."""
+def test_features_are_keras_vgg19(nst, tmp_path):
+    """A weights file of any VGG19, in both of Keras' formats, gives that model's activations of an image."""
     keras = nst.keras
     vgg19 = keras.applications.VGG19(include_top=False, weights=None)
-    vgg19.save_weights(tmp_path / "random.weights.h5")
-    features = nst.vgg_features(nst.find_weights(str(tmp_path / "random.weights.h5")))
+    vgg19.save_weights(tmp_path / "new.weights.h5")
+    vgg19.save(tmp_path / "old.h5")
     x = image(1, 32, 32, 3)
     bgr = 255 * x[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
     names = list(nst.STYLE_LAYERS + nst.CONTENT_LAYERS)
     reference = keras.Model(vgg19.input, [vgg19.get_layer(name).output for name in names])(bgr)
-    found = features(x)
-    for name, expected in zip(names, reference):
-        np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4 * float(np.max(expected)))
+    for file in "new.weights.h5", "old.h5":
+        found = nst.vgg_features(nst.find_weights(str(tmp_path / file)))(x)
+        for name, expected in zip(names, reference):
+            np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4 * float(np.max(expected)))
 
 
 # The first entry, in Caffe's order, of each layer's bias and of each kernel but the first, as printed in
@@ -259,22 +256,19 @@ def test_gradient_and_hessian_vector_product_at_odd_sizes(nst, weights, convolut
 # The Adam step
 
 
-def quadratic(tf, target):
-    """Half the squared distance from a target: its gradient is x - target."""
-    return lambda x: tf.stack([0.0, 0.0, 0.0, 0.5 * tf.reduce_sum((x - target) ** 2)])
-
-
 def test_adam_step_clipping_and_effective_learning_rate(nst):
-    tf = nst.tf
+    """Half the squared distance from a target: its gradient is x - target."""
     target, start = image(1, 6, 5, 3) * 3 - 1, image(1, 6, 5, 3)
     alpha, beta_1, beta_2, epsilon = 0.03, 0.8, 0.95, 1e-4
-    x = tf.Variable(start)
-    optimizer = nst.keras.optimizers.Adam(alpha, beta_1, beta_2, epsilon)
-    optimizer.build([x])
-    step = nst.make_step(quadratic(tf, target), x, optimizer)
+    state = nst.State(start, arguments(nst, adam_learning_rate=alpha, adam_beta_1=beta_1, adam_beta_2=beta_2,
+                                       adam_epsilon=epsilon))
 
+    def objective(x):
+        return nst.tf.stack([0.0, 0.0, 0.0, 0.5 * nst.tf.reduce_sum((x - target) ** 2)])
+
+    step = nst.make_step(objective, state.x, state.optimizer)
     expected, m, v = start.astype(np.float64), 0.0, 0.0
-    for t, row in enumerate(nst.optimise(step, SimpleNamespace(x=x, optimizer=optimizer), None, 0, 60), 1):
+    for t, row in enumerate(nst.optimise(step, state, None, 0, 60), 1):
         gradient = expected - target
         assert row.step == t and list(row.numbers) == list(nst.COLUMNS)
         loss = 0.5 * np.sum(gradient**2)
@@ -288,25 +282,22 @@ def test_adam_step_clipping_and_effective_learning_rate(nst):
         alpha_eff = alpha / (np.sqrt(v_hat) + epsilon)
         summary = [row.numbers[f"alpha_eff_{what}"] for what in ("min", "mean", "max")]
         np.testing.assert_allclose(summary, (alpha_eff.min(), alpha_eff.mean(), alpha_eff.max()), rtol=1e-3)
-        np.testing.assert_allclose(x.numpy(), expected, atol=2e-5)
+        np.testing.assert_allclose(state.x.numpy(), expected, atol=2e-5)
         assert row.finite
     assert expected.min() == 0 and expected.max() == 1, "the targets lie outside, so clipping was tested"
 
 
 @pytest.mark.parametrize("poison", ["loss", "gradient", "moment"])
 def test_a_step_that_is_not_finite_is_told(nst, poison):
-    tf = nst.tf
-    x = tf.Variable(image(1, 4, 4, 3))
-    optimizer = nst.keras.optimizers.Adam(0.01)
-    optimizer.build([x])
+    tf, state = nst.tf, nst.State(image(1, 4, 4, 3), arguments(nst))
     total = {"loss": lambda x: np.inf * tf.reduce_sum(x), "moment": lambda x: 1e30 * tf.reduce_sum(x),
              "gradient": lambda x: tf.reduce_sum(tf.sqrt(x - tf.stop_gradient(x)))}[poison]
 
     def objective(x):
         return tf.stack([0.0, 0.0, 0.0, total(x)])
 
-    state = SimpleNamespace(x=x, optimizer=optimizer)
-    assert not next(nst.optimise(nst.make_step(objective, x, optimizer), state, None, 0, 1)).finite
+    step = nst.make_step(objective, state.x, state.optimizer)
+    assert not next(nst.optimise(step, state, None, 0, 1)).finite
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

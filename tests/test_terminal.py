@@ -28,14 +28,14 @@ class Screen(io.StringIO):
 @pytest.fixture
 def progress(nst, monkeypatch):
     """Show the steps of a run, each of which takes `pace` seconds and has this loss."""
-    def progress(start, nsteps, loss=8e8, pace=2.0, last=None, screen=None, before=lambda t: None):
+    def progress(start, nsteps, loss=8e8, pace=2.0, screen=None, before=lambda t: None):
         clock = [0.0]
         monkeypatch.setattr(time, "monotonic", lambda: clock[0])
         if screen:
             monkeypatch.setattr("sys.stdout", screen)
             monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((screen.columns, 24)))
         shown = nst.Progress(start, nsteps)
-        for t in [*range(start + 1, min(last or nsteps, start + 50)), last or nsteps]:
+        for t in [*range(start + 1, min(nsteps, start + 50)), nsteps]:
             before(t)
             clock[0] += 30.0 if t == start + 1 else pace
             shown.update(nst.Row(t, dict.fromkeys(nst.COLUMNS, loss), True, {}), t == nsteps)
@@ -43,8 +43,8 @@ def progress(nst, monkeypatch):
     return progress
 
 
-@pytest.mark.parametrize("columns, loss, pace", [(80, 3e38, 0.9996), (200, 1e-40, 300.0)])
-@pytest.mark.parametrize("start, nsteps", [(40, 80), (400_000, 999_999), (0, 1)])
+@pytest.mark.parametrize("columns, loss, pace, start, nsteps", [
+    (80, 3e38, 0.9996, 40, 80), (200, 1e-40, 300.0, 400_000, 999_999)])
 def test_progress_takes_one_line_of_the_screen(progress, columns, loss, pace, start, nsteps):
     """Each is written over by the next, also in a window that was made narrower, where it is cut."""
     screen = Screen()
@@ -54,10 +54,9 @@ def test_progress_takes_one_line_of_the_screen(progress, columns, loss, pace, st
 
     progress(start, nsteps, loss, pace, screen=screen, before=resize)
     lines = [(width, text) for width, text in screen.shown if text]
-    assert {width for width, _ in lines} == ({40, columns} if nsteps > 1 else {columns})
+    assert {width for width, _ in lines} == {40, columns}
     assert all(text[0] == "\r" and "\n" not in text and len(text) == width for width, text in lines)
-    pattern = rf"step {nsteps}/{nsteps}  total \S+"
-    pattern += r"  \d+\.\d\d s/step  0:00:00 left" if nsteps > 1 else ""
+    pattern = rf"step {nsteps}/{nsteps}  total \S+  \d+\.\d\d s/step  0:00:00 left"
     assert re.fullmatch(pattern, lines[-1][1].strip())
 
 
@@ -75,7 +74,7 @@ def test_the_lines_of_a_pipe(progress, capsys, start, nsteps):
     assert [int(line.split("/")[0][5:]) for line in lines] == sorted(told)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
 def test_the_reason_is_in_the_message(nst, number):
     """Of what TensorFlow raises, whose words begin with an operation and a long path, and of Python's own."""
     path = f"/{'a' * 200}/out/checkpoints/ckpt-100_temp/part-00000-of-00001.data-00000-of-00001"
