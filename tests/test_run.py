@@ -282,26 +282,28 @@ def test_imagenet_weights(flags, tmp_path, run, nst, monkeypatch):
 
 # Of every flag another value: at a resume each is reported, unless it is harmless.
 # A flag that is in no table is new: does it change the picture?
-TOLD = {"content_weight": 2, "style_weight": 3, "style_layer_weights": "1 0 0 0 1", "tv_weight": 4,
-        "loss_reduction": "sum", "tv_form": "anisotropic", "precision": "bfloat16", "match_colors": True,
-        "ckpt_keep_max": 2, "adam_learning_rate": 0.02, "adam_beta_1": 0.8, "adam_beta_2": 0.9,
-        "adam_epsilon": 1e-6}
+REPORTED = {"content_weight": 2, "style_weight": 3, "style_layer_weights": "1 0 0 0 1", "tv_weight": 4,
+            "loss_reduction": "sum", "tv_form": "anisotropic", "ckpt_keep_max": 2, "adam_learning_rate": 0.02,
+            "adam_beta_1": 0.8, "adam_beta_2": 0.9, "adam_epsilon": 1e-6}
+REFUSED = {"precision": "bfloat16", "match_colors": True}
 HARMLESS = {"nsteps": 2, "save_every": 2, "log_every": 2, "ckpt_write_every": 2, "optim": True,
             "optim_every": 2, "optim_tol": 0.1, "optim_max_iters": 2}
-FILES = {"content", "style", "weights", "image_size", "output", "resume", "resume_from", "ckpt_in"}
+NOT_TRIED = {"content", "style", "weights", "image_size", "output", "resume", "resume_from", "ckpt_in"}
 
 
 def test_every_flag_is_told_at_a_resume_or_is_harmless(flags, tmp_path, run, nst):
     known = [action.dest for action in nst.make_parser()._actions if action.dest != "help"]
-    assert sorted(known) == sorted([*TOLD, *HARMLESS, *FILES])
+    assert sorted(known) == sorted([*REPORTED, *REFUSED, *HARMLESS, *NOT_TRIED])
     assert run(*flags("--nsteps", 1))[0] == 0
     changed = []
-    for flag, value in {**TOLD, **HARMLESS}.items():
+    for flag, value in {**REPORTED, **REFUSED, **HARMLESS}.items():
         changed += [f"--{flag}"] if value is True else [f"--{flag}", *str(value).split()]
     checkpoint = tmp_path / "out/checkpoints/r_c_s/ckpt-1"
+    status, _, err = run(*flags(*changed, "--resume"))
+    assert status == 2 and sorted(re.findall(r"(\w+): \S+ in the checkpoint", err)) == sorted(REFUSED)
     status, _, err = run(*flags(*changed, "--resume_from", checkpoint))
     said = re.findall(r"warning: (\w+): .* in the checkpoint, .* now$", err, re.MULTILINE)
-    assert status == 0 and sorted(said) == sorted(TOLD) and err.count("\n") == len(TOLD)
+    assert status == 0 and sorted(said) == sorted([*REPORTED, *REFUSED]) and err.count("\n") == len(said)
 
 
 def test_a_checkpoint_without_a_flag_counts_as_having_its_default(flags, tmp_path, run, nst, monkeypatch):

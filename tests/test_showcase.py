@@ -13,22 +13,28 @@ from conftest import ROOT, arguments, rows
 
 OUTPUT = ROOT / "output_files"
 PAIRS = [f"c{i}_s{j}" for i in range(1, 6) for j in range(1, 6)]
-SETTINGS = ("image_size match_colors precision content_weight style_weight tv_weight loss_reduction tv_form "
-            "adam_learning_rate adam_beta_1").split()
-SMALL = {"image_size": 256, "adam_learning_rate": 0.04, "tv_weight": 1200.0}
-FLAGS = {"content_weight": (100, 1000000), "style_weight": (0.0001, 1), "tv_weight": (12, 120000)}
+SETTINGS = ("image_size match_colors precision content_weight style_weight style_layer_weights tv_weight "
+            "loss_reduction tv_form adam_learning_rate adam_beta_1").split()
+SHARES, PORTRAIT = ({"style_layer_weights": [1.0, 1.0, 1.0, 1.0, last]} for last in (0.3, 0.1))
+KEEPER = {"match_colors": True, "adam_learning_rate": 0.04, "tv_weight": 50.0, **SHARES}
+SMALL = {**KEEPER, "image_size": 256, "tv_weight": 200.0}
+FLAGS = {"content_weight": (100, 1000000), "style_weight": (0.0001, 1), "tv_weight": (2, 20000)}
 SYMPTOMS = {"less_alpha": ("c2_s4", {"content_weight": 1000.0}),
-            "more_alpha": ("c5_s2", {"content_weight": 100000.0}),
+            "more_alpha": ("c3_s2", {"content_weight": 100000.0}),
+            "face_before": ("astronaut_s1", {}), "face": ("astronaut_s1", PORTRAIT),
+            "speckled": ("c1_s1", {"tv_weight": 50.0}),
             "grey_before": ("c1_grey", {}), "grey_more_beta": ("c1_grey", {"style_weight": 0.1}),
-            "speckled": ("c1_s1", {"tv_weight": 300.0}), "larger_strokes": ("c1_quarter", {}),
-            "smaller_strokes": ("c1_four", {}), "matched": ("c4_s3", {"match_colors": True})}
+            "larger_strokes": ("c1_quarter", {}), "smaller_strokes": ("c1_four", {})}
 # folder: (stem of its files, how many steps, what is not default)
 RUNS = {"c1_s1/run0": ("result_c1_s1", 1000, {}),
-        **{f"large/{pair}": (f"result_{pair}", 300, {"adam_learning_rate": 0.04, "tv_weight": 30.0})
-           for pair in ("c1_s1", "c4_s2", "c5_s1")},
+        "photograph": ("result_astronaut_s1", 150, {**KEEPER, **PORTRAIT}),
+        **{f"large/{pair}": (f"result_{pair}", 150, KEEPER) for pair in ("c1_s1", "c4_s2", "c5_s1")},
         **{f"pairs/{pair}": (f"result_{pair}", 150, SMALL) for pair in PAIRS},
         **{f"flags/{flag}_{value}": ("result_c1_s1", 150, {**SMALL, flag: float(value)})
            for flag, values in FLAGS.items() for value in values},
+        **{f"flags/style_layer_weights_{last}": (
+            "result_c1_s1", 150, {**SMALL, "style_layer_weights": [1.0, 1.0, 1.0, 1.0, float(last)]})
+           for last in (0, 1)},
         **{f"symptoms/{name}": (f"result_{pair}", 150, {**SMALL, **changed})
            for name, (pair, changed) in SYMPTOMS.items()},
         **{f"rates/{rate}": ("result_c1_s1", 150, {"image_size": 256, "adam_learning_rate": rate})
@@ -57,7 +63,7 @@ def test_every_picture_file_and_heading_that_is_linked_is_there(name):
 
 def test_a_sheet_without_its_runs(tmp_path):
     shutil.copy(OUTPUT / "sheets.py", tmp_path)
-    for word, said in ("pair", "sheets.py pairs"), ("symptoms", "result_c4_s3_final.png is missing"):
+    for word, said in ("pair", "sheets.py pairs"), ("symptoms", "result_c2_s4_final.png is missing"):
         words = [sys.executable, "sheets.py", word]
         result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
         assert result.returncode == 1 and said in result.stderr and "Traceback" not in result.stderr
@@ -72,23 +78,26 @@ def test_runs_that_are_shown(nst, folder):
     assert numbers[:, 0].tolist() == list(range(1, nsteps + 1)) and numbers[0, 1] == 0
     np.testing.assert_allclose(numbers[:, 1:4].sum(axis=1), numbers[:, 4], rtol=1e-6)
     for name, value in {**vars(arguments(nst)), **changed}.items():
-        assert name not in SETTINGS or f"\n# {name}: {value}\n" in text, name
+        if name in SETTINGS:  # a script that did not have the flag did without it
+            assert f"\n# {name}: {value}\n" in text or value is None and f"\n# {name}: " not in text, name
     assert f"\n# Weights SHA-256: {nst.VGG16_SHA256}\n" in text and "/tmp" not in text and "/work" not in text
 
 
 def test_all_runs_are_of_one_script():
-    """And the README beside them says which one, and at which commit it was."""
-    logs = [(OUTPUT / folder / f"{stem}_log.txt").read_text() for folder, (stem, *_) in RUNS.items()]
-    of, = {re.search(r"^# Script SHA-256: (\w{64})$", log, re.MULTILINE)[1] for log in logs}
-    assert re.search(rf"`{of}`.*`[0-9a-f]{{7}}`", (OUTPUT / "README.md").read_text(), re.DOTALL)
+    """But for those with the defaults. The README beside them says which ones, and at which commits they were."""
+    logs = {folder: (OUTPUT / folder / f"{stem}_log.txt").read_text() for folder, (stem, *_) in RUNS.items()}
+    of = {folder: re.search(r"^# Script SHA-256: (\w{64})$", log, re.MULTILINE)[1] for folder, log in logs.items()}
+    page = (OUTPUT / "README.md").read_text()
+    assert len({sha for folder, sha in of.items() if not folder.startswith(("c1_s1", "rates"))}) == 1
+    assert all(re.search(rf"`{sha}`.*?`[0-9a-f]{{7}}`", page, re.DOTALL) for sha in of.values())
 
 
 def test_figures_of_the_logs():
-    """What the READMEs say of the logs is what figures.py computes from them."""
+    """What the README says of the logs is what figures.py computes from them."""
     printed = subprocess.check_output([sys.executable, OUTPUT / "figures.py"], text=True)
-    said = [line.split(": ", 1) for line in printed.splitlines()]
-    missing = [": ".join(it) for it in said if it[1] not in " ".join((ROOT / it[0]).read_text().split())]
-    assert said and not missing, "\n".join(["These words have to stand in the READMEs now:", *missing])
+    page = " ".join((OUTPUT / "README.md").read_text().split())
+    missing = [words for words in printed.splitlines() if words not in page]
+    assert printed and not missing, "\n".join(["output_files/README.md has to say now:", *missing])
 
 
 def test_loading_a_log_in_python(tmp_path, monkeypatch):
