@@ -216,7 +216,7 @@ def test_a_step_that_does_not_fit_into_memory(nst, monkeypatch):
         monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": size * 1e9 - 1e6}.get)
         said = f"^a step takes about {size:.1f} GB, the machine has {size - 1e-3:.1f}$"
         with pytest.raises(MemoryError, match=said):
-            nst.compiled_step(arguments(nst), None, None, x_c, x_s)
+            nst.step_and_estimate(arguments(nst), None, None, x_c, x_s)
 
 
 # ------------------------------------------------------------------------------- numbers
