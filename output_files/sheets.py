@@ -23,6 +23,9 @@ STYLES = {"s1": "swirls", "s2": "stained glass", "s3": "waves", "s4": "dots", "s
 FLAGS = {"content_weight": ("100", "10000", "1000000"), "style_weight": ("0.0001", "0.01", "1"),
          "tv_weight": ("2", "200", "20000"), "style_layer_weights": ("1 1 1 1 0", "1 1 1 1 0.3", "1 1 1 1 1")}
 
+# With alpha 10000 the scene of these pairs is lost.
+MORE_ALPHA = {"c3_s1": "symptoms/more_alpha_s1", "c3_s2": "symptoms/more_alpha"}
+
 
 def picture(file: str, side: int) -> Image.Image:
     """RGB, reduced to fit a square of that side; a smaller one stays as it is."""
@@ -64,7 +67,9 @@ def pairs() -> Image.Image:
     for c in (f"c{i}" for i in range(1, 6)):
         rows[c] = {c: f"../content_files/{c}.png"}
         for s, name in STYLES.items():
-            rows[c][f"{c}, {name}"] = f"pairs/{c}_{s}/result_{c}_{s}_final.png"
+            pair = f"{c}_{s}"
+            label = f"{c}, {name}, more alpha" if pair in MORE_ALPHA else f"{c}, {name}"
+            rows[c][label] = f"{MORE_ALPHA.get(pair, f'pairs/{pair}')}/result_{pair}_final.png"
     return table(rows, 256)
 
 
