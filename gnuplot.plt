@@ -1,8 +1,7 @@
 # Plot the log of a run, with gnuplot 5.4 or newer; the run may still be going on. PICTURE ends in .png, .svg
 # or .pdf; without it, x_log.txt is plotted to x_log.png. The word dumb in its place plots as text.
 usage = "usage: gnuplot -c gnuplot.plt LOG [PICTURE.png | .svg | .pdf, if gnuplot has pdfcairo | dumb]"
-if (ARGC < 1) { print usage; exit status 2 }
-log = ARG1
+if (ARGC < 1) { print usage; exit status 2 } else { log = ARG1 }
 picture = ARGC > 1 ? ARG2 : (log[strlen(log) - 3 : *] eq ".txt" ? log[1 : strlen(log) - 4] : log).".png"
 ending = picture[strlen(picture) - 3 : *]; dumb = picture eq "dumb"
 file(name) = (strstrt("+-<|$~", name[1:1]) ? "./" : "").name  # else gnuplot would not open these as files
@@ -12,28 +11,29 @@ set datafile separator "\n"; set datafile commentschars ""  # whole lines, with 
 set table $text
 plot file(log) using (strcol(1)) with table
 unset table; set datafile separator whitespace
-set print $marks; set print $log; beta_1 = 0.9; last = beta_1; before = ""; xlabel = "step"
+set print $marks; set print $log; beta_1 = 0.9; last = beta_1; step = 0; before = ""; grey = ""; new = ""
 do for [i=1:|$text|] {
     row = $text[i]
-    if (row[1:18] eq "# Resumed at step ") { step = real(word(row, 5)); beta_1 = last }  # past the last row
-    changed = strstrt(row, " in the checkpoint, ")  # the remark of a resume that changed a setting
-    if (changed && |$log|) {
-        set arrow from step + 0.5, graph 0 rto 0, graph 1 nohead back linewidth 2 linecolor "#888888"
-        xlabel = "step (settings were changed at the grey lines)"
+    if (row[1:18] eq "# Resumed at step ") {
+        if (real(word(row, 5)) > step) { last = beta_1; grey = grey.new }  # else that before was void
+        step = real(word(row, 5)); beta_1 = last; new = ""  # it may lie past the last row
     }
-    if (!|$log| && word(row, 2) eq "adam_beta_1:") { beta_1 = real(word(row, 3)) }
+    changed = strstrt(row, " in the checkpoint, ")  # the remark of a resume that changed a setting
+    if (changed && |$log|) { new = sprintf(" %g", step + 0.5) }
+    if (!|$log| && word(row, 2) eq "adam_beta_1:") { beta_1 = real(word(row, 3)); last = beta_1 }
     if (changed && word(row, 3) eq "adam_beta_1:") { beta_1 = real(word(row, 8)) }
     if (row[1:1] eq "#" || words(row) < 8) { continue }
     step = real(word(row, 1))
     adam = beta_1**step < 0.04 ? 2 * (1 + beta_1) / (1 - beta_1) : NaN  # Adam's bound; NaN before it holds
     while (words(row) < 11) { row = row." NaN" }  # without --optim
-    print row, adam; last = beta_1  # adam is column 12; last: of the last row, from which a resume goes on
+    print row, adam; last = beta_1; grey = grey.new; new = ""  # adam is column 12
     now = word(row, 10)." ".word(row, 11)  # L and lambda_max; rows without an estimate repeat them
     if (now ne before && now ne "NaN NaN") { set print $marks append; print row; set print $log append }
     before = now
 }
-set print
-if (!|$log|) { print "no rows in ".log; exit status 1 }
+set print; if (!|$log|) { print "no rows in ".log; exit status 1 }
+xlabel = strlen(grey) ? "step (settings were changed at the grey lines)" : "step"
+do for [x in grey] { set arrow from real(x), graph 0 rto 0, graph 1 nohead back lw 2 lc "#888888" }
 late = |$log| > 4 ? 4 : 0  # the first rows of a run stand apart; the others set the scale
 lines = |$marks| ? 53 : 35  # the height of the picture in lines of text
 

@@ -30,9 +30,6 @@ def files_of(nst, folder: Path, name: str = "r.png"):
     return nst.OutputFiles(arguments(nst, output=str(folder / name), content="c.png", style="s.png"))
 
 
-# The log of a checkpoint
-
-
 def test_a_log_that_is_missing(flags, whole, tmp_path, run):
     """The run continues, under a whole header."""
     log = shutil.copytree(whole, tmp_path / "out") / "r_c_s_log.txt"
@@ -71,9 +68,6 @@ def test_a_resume_with_other_flags_estimates_anew(flags, watched, tmp_path, run,
     assert run(*flags(*WATCHED, "--nsteps", 5, "--resume", flag, value))[0] == 0
     for column in rows(log)[:, 9:].T:
         assert column[2] == column[3] and (column[3] != column[4]) == anew
-
-
-# What is moved
 
 
 def test_a_fresh_start_moves_what_an_earlier_run_left(flags, tmp_path, run):
@@ -235,9 +229,6 @@ def test_checkpoints_on_another_disk(flags, tmp_path, run):
         status, out, _ = run(*flags("--nsteps", 2))
         assert status == 0 and link.is_symlink() and "ckpt-2.index" in names(disk / "r_c_s")
         assert contents(moved_to(out) / "checkpoints/r_c_s") == first
-
-
-# Which checkpoints are taken
 
 
 def test_only_whole_checkpoints_are_taken(flags, whole, tmp_path, run, nst):

@@ -43,8 +43,8 @@ def carried(t: int, every: int = 10) -> list:
     return row(t, {9: 7e6 + last, 10: 12 + last % 9 / 10})
 
 
-def changed(old: float, new: float) -> list:
-    return [f"# Changed adam_beta_1: {old} in the checkpoint, {new} now",
+def changed(step: int, old: float, new: float) -> list:
+    return [f"# Resumed at step {step} from x", f"# Changed adam_beta_1: {old} in the checkpoint, {new} now",
             "# Changed tv_weight: 300.0 in the checkpoint, 0.7 now"]
 
 
@@ -153,15 +153,20 @@ def test_the_bound_of_adam_begins_where_it_speaks(drawn, beta_1, first, bound):
 def test_resumes(drawn):
     """Each stretch has its own columns and bound of Adam. Grey lines stand where something was changed."""
     r = [row(t, fields=8) if 60 < t < 81 else carried(t) for t in range(1, 401)]
-    picture = drawn([*r[:60], *changed(0.9, 0.5), *r[60:80], *changed(0.5, 0.3),  # which came to nothing
-                     "# Resumed at step 80 from x", *r[80:100], *changed(0.5, 0.99), *r[100:]])
+    picture = drawn([*r[:60], *changed(60, 0.9, 0.5), *r[60:80], *changed(80, 0.5, 0.3),  # came to nothing
+                     "# Resumed at step 80 from x", *r[80:100], *changed(100, 0.5, 0.99), *r[100:]])
     for t, bounds in {30: [2], 59: [38, 2], 61: [6, 2], 99: [6, 2], 320: [2], 321.5: [398, 2]}.items():
         assert picture.at(BOUNDS, t) == approx(bounds, 0.02), t
-    assert all({round(t, 1) for t, *_ in picture.lines[p, GREY]} == {60.5, 80.5, 100.5} for p in (1, 2, 3))
+    assert all({round(t, 1) for t, *_ in picture.lines[p, GREY]} == {60.5, 100.5} for p in (1, 2, 3))
     assert {"step (settings were changed at the grey lines)", "398"} <= set(picture.text)
     assert [bool(picture.at(LAMBDA, t)) for t in (59.5, 61.5, 79.5, 81.5)] == [True, False, False, True]
     assert [round(t) for t, _ in picture.marks[LAMBDA]][:10] == [1, 10, 20, 30, 40, 50, 60, 81, 90, 100]
-    picture = drawn([*changed(0.9, 0.5), "# adam_beta_1: 0.5", *r[100:]], beta_1=0.5)  # a branch
+    picture = drawn([*r[:50], *changed(50, 0.9, 0.5), "# Resumed at step 70 from y", *r[70:]])  # --log_every 0
+    assert picture.at(BOUNDS, 320) == approx([6, 2], 0.02)
+    assert {round(t, 1) for t, *_ in picture.lines[1, GREY]} == {50.5}
+    picture = drawn(["# Resumed at step 0 from x", *r], beta_1=0.5)
+    assert picture.at(BOUNDS, 320) == approx([6, 2], 0.02) and not picture.lines[1, GREY]
+    picture = drawn([*changed(100, 0.9, 0.5), "# adam_beta_1: 0.5", *r[100:]], beta_1=0.5)  # a branch
     assert picture.at(BOUNDS, 102) == approx([6, 2], 0.02) and not picture.lines[1, GREY]
     assert {"step", "r_log.txt, steps 101 to 400"} <= set(picture.text)
 
