@@ -24,7 +24,8 @@ FLAGS = {"content_weight": ("100", "10000", "1000000"), "style_weight": ("0.0001
          "tv_weight": ("2", "200", "20000"), "style_layer_weights": ("1 1 1 1 0", "1 1 1 1 0.3", "1 1 1 1 1")}
 
 # With alpha 10000 the scene of these pairs is lost.
-MORE_ALPHA = {"c3_s1": "symptoms/more_alpha_s1", "c3_s2": "symptoms/more_alpha"}
+MORE_ALPHA = {"c3_s1": "symptoms/more_alpha_s1", "c3_s2": "symptoms/more_alpha",
+              "c4_s1": "symptoms/more_alpha_c4_s1", "c4_s2": "symptoms/more_alpha_c4_s2"}
 
 
 def picture(file: str, side: int) -> Image.Image:

@@ -22,6 +22,8 @@ FLAGS = {"content_weight": (100, 1000000), "style_weight": (0.0001, 1), "tv_weig
 SYMPTOMS = {"less_alpha": ("c2_s4", {"content_weight": 1000.0}),
             "more_alpha": ("c3_s2", {"content_weight": 100000.0}),
             "more_alpha_s1": ("c3_s1", {"content_weight": 100000.0}),
+            "more_alpha_c4_s1": ("c4_s1", {"content_weight": 100000.0}),
+            "more_alpha_c4_s2": ("c4_s2", {"content_weight": 100000.0}),
             "face_before": ("astronaut_s1", {}), "face": ("astronaut_s1", PORTRAIT),
             "speckled": ("c1_s1", {"tv_weight": 50.0}),
             "grey_before": ("c1_grey", {}), "grey_more_beta": ("c1_grey", {"style_weight": 0.1}),
