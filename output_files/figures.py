@@ -44,8 +44,8 @@ def of_all_runs() -> Iterator[str]:
             for run in RUNS for path in sorted(HERE.glob(f"{run}/*_log.txt"))]
     jumps = [rises(rows)[10:].max() for settings, rows in logs if settings["adam_learning_rate"] == "0.04"]
     calm = sum(jump < 0.1 for jump in jumps)
-    yield (f"Of the {len(jumps)} runs here at rate 0.04, {calm} have no row after row 10 with a total loss 10% "
-           f"or more above the row before. The largest rise is {max(jumps):.0%}.")
+    yield (f"Of the {len(jumps)} runs here at rate 0.04, {calm} have no row after row 10 with a total loss "
+           f"10% or more above the row before. The largest rise is {max(jumps):.0%}.")
     adam = "adam_learning_rate", "adam_beta_2", "adam_epsilon"
     most = max(overstated(rows, *(float(settings[name]) for name in adam)) for settings, rows in logs)
     yield f"In no log here is alpha_eff_max off by more than {math.ceil(1e4 * most) / 100:g}%."

@@ -161,7 +161,7 @@ def test_resumes(drawn):
     assert {"step (settings were changed at the grey lines)", "398"} <= set(picture.text)
     assert [bool(picture.at(LAMBDA, t)) for t in (59.5, 61.5, 79.5, 81.5)] == [True, False, False, True]
     assert [round(t) for t, _ in picture.marks[LAMBDA]][:10] == [1, 10, 20, 30, 40, 50, 60, 81, 90, 100]
-    picture = drawn([*r[:50], *changed(50, 0.9, 0.5), "# Resumed at step 70 from y", *r[70:]])  # --log_every 0
+    picture = drawn([*r[:50], *changed(50, 0.9, 0.5), "# Resumed at step 70 from y", *r[70:]])  # none logged
     assert picture.at(BOUNDS, 320) == approx([6, 2], 0.02)
     assert {round(t, 1) for t, *_ in picture.lines[1, GREY]} == {50.5}
     picture = drawn(["# Resumed at step 0 from x", *r], beta_1=0.5)
