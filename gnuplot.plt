@@ -15,7 +15,7 @@ set print $marks; set print $log; beta_1 = 0.9; last = beta_1; step = 0; before 
 do for [i=1:|$text|] {
     row = $text[i]
     if (row[1:18] eq "# Resumed at step ") {
-        if (real(word(row, 5)) > step) { last = beta_1; grey = grey.new }  # else that before was void
+        if (real(word(row, 5)) > step) { last = beta_1; grey = grey.new }  # else the one before did nothing
         step = real(word(row, 5)); beta_1 = last; new = ""  # it may lie past the last row
     }
     changed = strstrt(row, " in the checkpoint, ")  # the remark of a resume that changed a setting

@@ -81,9 +81,9 @@ def stages() -> Image.Image:
 
 def flags() -> Image.Image:
     rows = {}
-    for flag, (low, middle, high) in FLAGS.items():
-        runs = {value: f"flags/{flag}_{value.split()[-1]}" for value in (low, middle, high)}
-        runs[middle] = "pairs/c1_s1"
+    for flag, values in FLAGS.items():
+        runs = {value: f"flags/{flag}_{value.split()[-1]}" for value in values}
+        runs[values[1]] = "pairs/c1_s1"  # the value of the pairs
         rows[f"--{flag}"] = {value: f"{run}/result_c1_s1_final.png" for value, run in runs.items()}
     return table(rows, 256)
 

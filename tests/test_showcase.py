@@ -15,29 +15,30 @@ OUTPUT = ROOT / "output_files"
 PAIRS = [f"c{i}_s{j}" for i in range(1, 6) for j in range(1, 6)]
 SETTINGS = ("image_size match_colors precision content_weight style_weight style_layer_weights tv_weight "
             "loss_reduction tv_form adam_learning_rate adam_beta_1").split()
-SHARES, PORTRAIT = ({"style_layer_weights": [1.0, 1.0, 1.0, 1.0, last]} for last in (0.3, 0.1))
-KEEPER = {"match_colors": True, "adam_learning_rate": 0.04, "tv_weight": 50.0, **SHARES}
+
+
+def share_of_block5(last: float) -> dict:
+    return {"style_layer_weights": [1.0, 1.0, 1.0, 1.0, last]}
+
+
+KEEPER = {"match_colors": True, "adam_learning_rate": 0.04, "tv_weight": 50.0, **share_of_block5(0.3)}
 SMALL = {**KEEPER, "image_size": 256, "tv_weight": 200.0}
-FLAGS = {"tv_weight": (2, 20000)}
+FLAGS = {"tv_weight_2": {"tv_weight": 2.0}, "tv_weight_20000": {"tv_weight": 20000.0},
+         "style_layer_weights_0": share_of_block5(0.0), "style_layer_weights_1": share_of_block5(1.0)}
+MORE_ALPHA = {"content_weight": 100000.0}
 SYMPTOMS = {"more_style": ("c1_s3", {"content_weight": 1000.0}),
-            "more_alpha": ("c3_s2", {"content_weight": 100000.0}),
-            "more_alpha_s1": ("c3_s1", {"content_weight": 100000.0}),
-            "more_alpha_c4_s1": ("c4_s1", {"content_weight": 100000.0}),
-            "more_alpha_c4_s2": ("c4_s2", {"content_weight": 100000.0}),
+            "more_alpha": ("c3_s2", MORE_ALPHA), "more_alpha_s1": ("c3_s1", MORE_ALPHA),
+            "more_alpha_c4_s1": ("c4_s1", MORE_ALPHA), "more_alpha_c4_s2": ("c4_s2", MORE_ALPHA),
             "face_before": ("astronaut_s1", {}),
             "speckled": ("c1_s1", {"tv_weight": 50.0}),
             "grey_before": ("c1_grey", {}), "grey_more_beta": ("c1_grey", {"style_weight": 0.1}),
             "larger_strokes": ("c1_quarter", {}), "smaller_strokes": ("c1_four", {})}
 # folder: (stem of its files, how many steps, what is not default)
 RUNS = {"c1_s1/run0": ("result_c1_s1", 1000, {}),
-        "photograph": ("result_astronaut_s1", 150, {**KEEPER, **PORTRAIT}),
+        "photograph": ("result_astronaut_s1", 150, {**KEEPER, **share_of_block5(0.1)}),
         **{f"large/{pair}": (f"result_{pair}", 150, KEEPER) for pair in ("c1_s1", "c4_s2", "c5_s1")},
         **{f"pairs/{pair}": (f"result_{pair}", 150, SMALL) for pair in PAIRS},
-        **{f"flags/{flag}_{value}": ("result_c1_s1", 150, {**SMALL, flag: float(value)})
-           for flag, values in FLAGS.items() for value in values},
-        **{f"flags/style_layer_weights_{last}": (
-            "result_c1_s1", 150, {**SMALL, "style_layer_weights": [1.0, 1.0, 1.0, 1.0, float(last)]})
-           for last in (0, 1)},
+        **{f"flags/{name}": ("result_c1_s1", 150, {**SMALL, **changed}) for name, changed in FLAGS.items()},
         **{f"symptoms/{name}": (f"result_{pair}", 150, {**SMALL, **changed})
            for name, (pair, changed) in SYMPTOMS.items()},
         **{f"rates/{rate}": ("result_c1_s1", 150, {"image_size": 256, "adam_learning_rate": rate})
