@@ -6,8 +6,7 @@ picture and the texture of another (Gatys, Ecker & Bethge, CVPR 2016). What is m
 
     alpha L_content(x, x_c) + beta L_style(x, x_s) + tau L_TV(x)
 
-The README has commands to copy. The method comes first: features, losses, the step, curvature, the loop. The
-tool around it follows.
+The method comes first: features, losses, the step, curvature, the loop. The tool around it follows.
 """
 
 import argparse
@@ -77,8 +76,8 @@ GIVE_WEIGHTS = ("give 'imagenet' where Keras can download it, a .h5 file of its 
 def find_weights(name: str) -> Optional[Path]:
     """The file of VGG weights that `--weights NAME` means: .onnx of VGG-16, .h5 of VGG-19.
 
-    None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if there is no such file, or
-    a .onnx file is not the expected one. A .h5 file is checked later, in vgg_features().
+    None: ImageNet's VGG-19, which Keras finds or downloads. Raises UsageError if there is no such file or a
+    .onnx file is not the published one.
     """
     if name == "imagenet":
         return None
@@ -132,11 +131,7 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
             layer.convolution_op = winograd_op(layer)
     outputs = {layer: vgg.get_layer(layer).output for layer in STYLE_LAYERS + CONTENT_LAYERS}
     model = keras.Model(vgg.input, outputs)
-
-    def phi(x):
-        return model(keras.applications.vgg19.preprocess_input(255.0 * x))  # VGG-16's is the same
-
-    return phi
+    return lambda x: model(keras.applications.vgg19.preprocess_input(255.0 * x))  # VGG-16's is the same
 
 
 def set_vgg16_weights(vgg16, path: Path) -> None:
@@ -220,7 +215,7 @@ def winograd_pays(x_shape: tuple, kernel_shape: tuple) -> bool:
 
 
 def transformed_kernels(layer):
-    """U = G g G^T, float32 (36, C_in, C_out), of a layer's kernels g, (3, 3, C_in, C_out)."""
+    """U = G g G^T, float32 (36, C_in, C_out), computed in float64, of a layer's kernels g."""
     with tf.init_scope():  # a tensor of no graph, so that all graphs can use it
         g = layer.kernel.numpy()
         U = np.kron(G, G) @ g.reshape(9, -1).astype(np.float64)
@@ -288,24 +283,23 @@ def gram_matrix(phi_l):
 
     phi_l: (1, H_l, W_l, C_l), any float dtype. Returns float32 (C_l, C_l).
     """
+    # TensorFlow's own gradient would take two products, F dG and F dG^T.
+    square = tf.custom_gradient(lambda F: (tf.matmul(F, F, transpose_a=True),
+                                           lambda dG: F @ (dG + tf.transpose(dG))))
     F = tf.cast(tf.reshape(phi_l, [-1, phi_l.shape[-1]]), tf.float32)
-    return tf.matmul(F, F, transpose_a=True) / tf.cast(tf.shape(F)[0], tf.float32)
+    return square(F) / tf.cast(tf.shape(F)[0], tf.float32)
 
 
 def squared_distance(a, b, reduction: str):
-    """|a - b|_F^2: the "sum" over all entries, as the formulas are written, or their "mean".
-
-    The mean is what the default weights are made for. a, b: tensors of one shape, or b a number.
-    """
+    """|a - b|_F^2: the "sum" over all entries, as in the formulas, or the "mean", for the default weights."""
     squares = tf.math.squared_difference(a, b)
     return tf.reduce_mean(squares) if reduction == "mean" else tf.reduce_sum(squares)
 
 
 def content_loss(phi_x: dict, phi_c: dict, reduction: str):
     """L_content = 1/|L_c| sum_l |phi_l(x) - phi_l(x_c)|_F^2, a float32 scalar."""
-    terms = [squared_distance(tf.cast(phi_x[layer], tf.float32), phi_c[layer], reduction)
-             for layer in CONTENT_LAYERS]
-    return tf.reduce_mean(terms)
+    return tf.reduce_mean([squared_distance(tf.cast(phi_x[layer], tf.float32), phi_c[layer], reduction)
+                           for layer in CONTENT_LAYERS])
 
 
 def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None):
@@ -341,7 +335,8 @@ def total_variation_loss(x, form: str):
     """
     if form == "anisotropic":
         return tf.image.total_variation(x)[0]
-    dy, dx = tf.image.image_gradients(x)
+    dx = tf.pad(x[:, :, 1:] - x[:, :, :-1], [[0, 0], [0, 0], [0, 1], [0, 0]])
+    dy = tf.pad(x[:, 1:] - x[:, :-1], [[0, 0], [0, 1], [0, 0], [0, 0]])
     return tf.reduce_sum(tf.sqrt(dx * dx + dy * dy + TV_EPSILON**2) - TV_EPSILON)
 
 
@@ -397,8 +392,7 @@ def effective_learning_rate(optimizer):
     Returns float32 of the image's shape, in units of x^2 per unit of the objective.
     """
     iteration, learning_rate, _, v = optimizer.variables  # _ is the first moment
-    beta_2 = tf.constant(optimizer.beta_2, tf.float32)
-    v_hat = v / (1.0 - tf.pow(beta_2, tf.cast(iteration, tf.float32)))
+    v_hat = v / (1.0 - optimizer.beta_2 ** tf.cast(iteration, tf.float32))
     return learning_rate / (tf.sqrt(v_hat) + optimizer.epsilon)
 
 
@@ -462,7 +456,8 @@ class RayleighRitz:
     Until it is `done`, call update(H v) with v = `probe`. `found` is the best Eigenpair in the span of these
     v. That takes fewer products than power iteration, which only uses the last v (Parlett, The Symmetric
     Eigenvalue Problem, ch. 11-13). It has converged when the residual r = |H v - lambda v| is at most `tol`
-    |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap.
+    |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap. A small change of
+    lambda from one product to the next would prove nothing: it may be slow where eigenvalues lie close.
 
     start: (n,), any norm but 0. tol: 1e-6 or more. max_iters: products at most. by: np.abs or np.positive.
     above: if the Rayleigh quotient of `start` is not above this, the search ends with this one product.
@@ -932,11 +927,16 @@ class State:
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
 
 
-def find_checkpoints(folder: Path) -> list:
-    """The prefixes of the checkpoints in a folder, newest first."""
-    names = os.listdir(folder) if os.path.isdir(folder) else []
+def find_checkpoints(folder: str) -> list:
+    """The prefixes of the checkpoints in a folder, newest first; raises UsageError if it cannot be read."""
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    except OSError as error:
+        raise UsageError(f"cannot read the folder '{folder}': {reason(error)}; choose another") from None
     steps = [int(name[5:-6]) for name in names if re.fullmatch(r"ckpt-[0-9]+\.index", name)]
-    return [folder / f"ckpt-{step}" for step in sorted(steps, reverse=True)]
+    return [Path(folder, f"ckpt-{step}") for step in sorted(steps, reverse=True)]
 
 
 def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
@@ -949,7 +949,7 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
         flag, prefix = "resume_from", Path(args.resume_from.removesuffix(".index"))
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     if args.ckpt_in is not None:
-        flag, found = "ckpt_in", find_checkpoints(Path(args.ckpt_in))
+        flag, found = "ckpt_in", find_checkpoints(args.ckpt_in)
     if args.is_branch and not found:
         raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
                          "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in checkpoints/result_c1_s1")
@@ -1085,8 +1085,8 @@ class Stop:
         if signum == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             if sys.stdout.isatty():
-                with contextlib.suppress(OSError):  # not print(), which this may interrupt
-                    os.write(1, b"\nStopping after this step; Ctrl-C again stops at once.\n")
+                # Not print(), which this may interrupt.
+                os.write(1, b"\nStopping after this step; Ctrl-C again stops at once.\n")
 
 
 def start_tensorflow() -> None:
@@ -1296,9 +1296,9 @@ FLAGS = (  # each group follows the title that -h prints for it
     Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED, "over the squared differences"),
     Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
          "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
-    Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "VGG weights: imagenet, Keras' "
-         "VGG-19, downloaded once; vgg16, without that download, ImageNet's VGG-16 in the package "
-         f"{VGG16_PACKAGE}, see the README; its .onnx file, or a .h5 of Keras' VGG19(include_top=False)"),
+    Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "imagenet: Keras' VGG-19, "
+         f"downloaded once; vgg16: ImageNet's VGG-16 in the package {VGG16_PACKAGE}, see the README; "
+         "FILE: its .onnx file, or a .h5 of Keras' VGG19(include_top=False)"),
     Flag("precision", {"choices": ("float32", "bfloat16")}, "float32", REFUSED,
          "of convolutions; bfloat16 for AVX512_BF16, AMX"),
     "optimiser (Adam)",

@@ -49,12 +49,12 @@ BAD = [
     ("--style_layer_weights 1 1 1 1 2e6", "argument --style_layer_weights: '2e6' is not a number .* 1000000"),
     ("--resume_from ckpts/ckpt-1 --ckpt_in ckpts", r".*--resume_from .*--ckpt_in "),
     *(([f"--{flag}="], f"(argument )?--{flag}: ")
-      for flag in ("content", "style", "output", "weights", "resume_from", "ckpt_in")),
+      for flag in ("content", "style", "output", "weights", "resume_from")),
     # Checkpoints
     ("--resume_from folder", r"--resume_from: no checkpoint in 'folder(\.index)?'; give"),
     ("--resume_from half/ckpt-5", r"--resume_from: no checkpoint in 'half/ckpt-5(\.index)?'; give"),
-    ("--ckpt_in nix", r"--ckpt_in: no checkpoint in 'nix'; give"),
-    ("--ckpt_in half", r"--ckpt_in: no checkpoint in 'half'; give"),
+    *(([f"--ckpt_in={folder}"], f"--ckpt_in: no checkpoint in '{folder}'; give")
+      for folder in ("nix", "half", "c.png", "")),
     # Weights
     ("--weights Imagenet", r"--weights: cannot read 'Imagenet': No such file.*; give 'imagenet' where .*"),
 ]
@@ -86,10 +86,11 @@ def work(tmp_path_factory):
     for module in "tensorflow", "keras":
         (work / f"no-tensorflow/{module}.py").write_text("raise SystemExit('TensorFlow was imported')\n")
     (work / "locked/c.png").write_bytes((work / "c.png").read_bytes())
-    (work / "readonly").chmod(0o555)
-    (work / "locked").chmod(0)
+    (work / "kept/checkpoints/r_c_s").mkdir(parents=True)  # an earlier run's
+    for name, mode in ("readonly", 0o555), ("locked", 0), ("kept/checkpoints", 0):
+        (work / name).chmod(mode)
     yield work
-    for name in "readonly", "locked":
+    for name in "readonly", "locked", "kept/checkpoints":
         (work / name).chmod(0o755)
 
 
@@ -163,7 +164,8 @@ def process(work: Path, *words) -> tuple:
 @pytest.mark.parametrize("words, pattern", [
     ("--content locked/c.png", r"--content: cannot read 'locked/c\.png': Permission denied"),
     ("--output readonly/r.png", r"--output: cannot write in the folder 'readonly': Permission denied"),
-    ("--ckpt_in locked/ckpts", r"--ckpt_in: no checkpoint in .*locked/ckpts")])
+    ("--ckpt_in locked", r"cannot read the folder 'locked': Permission denied; choose another$"),
+    ("--output kept/r.png --resume", r"cannot read the folder 'kept/checkpoints/r_c_s': Permission denied")])
 def test_without_permission(work, words, pattern):
     reading = ["cat", work / "locked/c.png"]
     if subprocess.run(reading, preexec_fn=obey_permissions, capture_output=True).returncode == 0:
