@@ -82,11 +82,11 @@ def find_weights(name: str) -> Optional[Path]:
     if name == "imagenet":
         return None
     path = Path(name)
-    if name == "vgg16":  # without the package, it is read as a file's name
+    if name == "vgg16":  # not installed: reported below as a file that is missing
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             path = Path(importlib.metadata.distribution(VGG16_PACKAGE).locate_file(VGG16_FILE))
-    sha256 = hashlib.sha256(read_input("--weights", path, GIVE_WEIGHTS)).hexdigest()
-    if path.suffix == ".onnx" and sha256 != VGG16_SHA256:
+    data = read_input("--weights", path, GIVE_WEIGHTS)
+    if path.suffix == ".onnx" and (sha256 := hashlib.sha256(data).hexdigest()) != VGG16_SHA256:
         raise UsageError(f"--weights: {str(path)!r} has SHA-256 {sha256}, not {VGG16_SHA256}; {GIVE_WEIGHTS}")
     return path
 
@@ -109,20 +109,20 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
     in Caffe, where VGG was trained: Keras' rounds down, so that deep layers would not see the last rows.
     Raises UsageError if the file does not fit.
     """
-    VGG, load = keras.applications.VGG19, keras.Model.load_weights
+    make_vgg, load_weights = keras.applications.VGG19, keras.Model.load_weights
     if weights.suffix == ".onnx":
-        VGG, load = keras.applications.VGG16, set_vgg16_weights
+        make_vgg, load_weights = keras.applications.VGG16, set_vgg16_weights
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
-    vgg = VGG(include_top=False, weights=None)
+    vgg = make_vgg(include_top=False, weights=None)
     keras.config.set_dtype_policy("float32")
     try:
         with stderr_silenced():  # Keras warns before it raises
-            load(vgg, weights)
+            load_weights(vgg, weights)
     except Exception as error:  # Keras raises many kinds, by what does not fit
         raise UsageError(f"--weights: Keras cannot load {str(weights)!r} ({reason(error)}); "
                          f"{GIVE_WEIGHTS}") from None
     vgg.trainable = False
-    # bfloat16 has too few digits for Winograd's algorithm; GPUs use it anyway.
+    # Not in bfloat16, which has too few digits, nor on GPUs, whose own convolutions are as fast.
     winograd = precision == "float32" and not tf.config.list_physical_devices("GPU")
     for layer in vgg.layers:
         if isinstance(layer, keras.layers.MaxPooling2D):
@@ -151,8 +151,8 @@ def set_vgg16_weights(vgg16, path: Path) -> None:
 def onnx_convolution(data: bytes, layer: str, C_in: int, C_out: int) -> tuple:
     """A layer's kernel (3, 3, C_in, C_out) and bias (C_out,), float32, from the .onnx file of VGG16_SHA256.
 
-    ONNX is protobuf. After a tensor's name come the byte 0x4A; the length of its data, whose last byte is the
-    first below 0x80; and its data: little-endian float32, a kernel in the order (C_out, C_in, 3, 3).
+    ONNX is protobuf. A tensor is its name, the byte 0x4A, the length of its data (it ends with the first byte
+    below 0x80), and the data: little-endian float32, a kernel in the order (C_out, C_in, 3, 3).
     """
 
     def tensor(name: str, *shape: int) -> np.ndarray:
@@ -169,10 +169,10 @@ def onnx_convolution(data: bytes, layer: str, C_in: int, C_out: int) -> tuple:
 # Winograd's algorithm (Lavin & Gray, CVPR 2016), in one dimension: three weights g and six inputs d give four
 # outputs y_i = g_0 d_i + g_1 d_(i+1) + g_2 d_(i+2) by six multiplications, where the sums take twelve:
 #     y = A^T [(G g) * (B^T d)]      (* multiplies entry by entry)
-# The six belong to the points p = 0, 1, -1, 1/2, -2 and infinity. Each row of B^T holds the coefficients of a
-# polynomial b_p, constant first, which is 0 at the other finite points. G has the rows (1, p, p^2) / b_p(p)
-# and A^T the columns (1, p, p^2, p^3); at infinity only the highest power counts. With the usual 2 in
-# place of 1/2, rounding errors would be twice as large (Barabasz et al., ACM TOMS 2020, and measured here).
+# Each multiplication belongs to a point p: 0, 1, -1, 1/2, -2 or infinity. Its row of B^T holds the
+# coefficients of a polynomial b_p, constant first, which is 0 at the other finite points. Its row of G is
+# (1, p, p^2) / b_p(p), its column of A^T (1, p, p^2, p^3); at infinity only the highest power counts. With
+# the usual 2 in place of 1/2, rounding errors would be twice as large (Barabasz et al., ACM TOMS 2020).
 B_T = np.array([[2, -3, -4, 3, 2, 0], [0, -2, 1, 5, 2, 0], [0, 2, -5, 1, 2, 0],
                 [0, -2, -1, 2, 1, 0], [0, 1, -2, -1, 2, 0], [0, 2, -3, -4, 3, 2]])
 G = np.array([[15, 0, 0], [5, 5, 5], [-5, 5, -5], [-32, -16, -8], [1, -2, 4], [0, 0, 15]]) / 30
@@ -184,8 +184,7 @@ TILES_OF_STRIP = 256  # at most, so that a strip stays in the processor's cache
 def winograd_op(layer) -> Callable:
     """A Keras Conv2D layer's convolution_op, 3 x 3, that uses Winograd's algorithm where it pays off.
 
-    Its gradient is such a convolution, too, with the kernels turned by 180 degrees. The gradient of that has
-    them turned back.
+    Its gradient is the same with the kernels turned by 180 degrees: each differentiation turns them.
     """
     direct, transformed = layer.convolution_op, functools.cache(transformed_kernels)
 
@@ -204,10 +203,10 @@ def winograd_op(layer) -> Callable:
 
 
 def winograd_pays(x_shape: tuple, kernel_shape: tuple) -> bool:
-    """Whether Winograd's algorithm is faster, as measured from 64 to 1024 pixels.
+    """Whether to use Winograd's algorithm: a rule that loses in none of the measured cases.
 
-    Its transforms are memory traffic, which does not pay off with few channels; its kernels are four times as
-    large and have to be read however few tiles there are.
+    With few channels the transforms cost more time than they save. With few tiles, reading the kernels does,
+    which are four times as large.
     """
     _, H, W, _ = x_shape
     channels, tiles = min(kernel_shape[2:]), math.ceil(H / 4) * math.ceil(W / 4)
@@ -241,9 +240,9 @@ def winograd_tiles(H: int, W: int) -> tuple:
                        ((1, 4 * h + 1 - H), (1, 4 * w + 1 - W)), constant_values=H * W)
     windows = np.lib.stride_tricks.sliding_window_view(positions, (6, 6))[::4, ::4].reshape(h * w, 36)
     inputs = np.resize(windows, (strips * n, 36))  # the last strip may be padded with tiles of the first
-    indices = np.arange(strips * 16 * n, dtype=np.int32).reshape(strips, 16, n).swapaxes(1, 2)
-    tiles = indices.reshape(strips * n, 4, 4)[:h * w].reshape(h, w, 4, 4)  # 4 x 4 indices a tile
-    outputs = tiles.swapaxes(1, 2).reshape(4 * h, 4 * w)[:H, :W]  # the tiles laid out as a picture
+    y, x = np.indices((H, W), np.int32)
+    tile, output = y // 4 * w + x // 4, y % 4 * 4 + x % 4
+    outputs = (tile // n * 16 + output) * n + tile % n
     return inputs.reshape(strips, n, 36).swapaxes(1, 2), outputs.ravel()
 
 
@@ -255,7 +254,7 @@ def winograd_convolution(x, U, turned: bool = False):
     Exact but for rounding: in float32 about 1e-5 of the largest value.
 
     x: float32 (1, H, W, C_in), of known shape; U: from transformed_kernels. Returns float32 (1, H, W, C_out).
-    turned: with every kernel turned by 180 degrees and C_out exchanged for C_in, which is the gradient.
+    turned: the gradient, which has every kernel turned by 180 degrees and C_in and C_out exchanged.
     """
     _, H, W, C_in = x.shape
     b_T, a_T, C_out = B_T, A_T, U.shape[2]
@@ -283,15 +282,17 @@ def gram_matrix(phi_l):
 
     phi_l: (1, H_l, W_l, C_l), any float dtype. Returns float32 (C_l, C_l).
     """
-    # TensorFlow's own gradient would take two products, F dG and F dG^T.
-    square = tf.custom_gradient(lambda F: (tf.matmul(F, F, transpose_a=True),
-                                           lambda dG: F @ (dG + tf.transpose(dG))))
+
+    @tf.custom_gradient
+    def square(F):  # with a gradient of one product; TensorFlow's own takes two, F dG and F dG^T
+        return tf.matmul(F, F, transpose_a=True), lambda dG: F @ (dG + tf.transpose(dG))
+
     F = tf.cast(tf.reshape(phi_l, [-1, phi_l.shape[-1]]), tf.float32)
     return square(F) / tf.cast(tf.shape(F)[0], tf.float32)
 
 
 def squared_distance(a, b, reduction: str):
-    """|a - b|_F^2: the "sum" over all entries, as in the formulas, or the "mean", for the default weights."""
+    """|a - b|_F^2, the "sum" of the squares; or their "mean", which the default weights are made for."""
     squares = tf.math.squared_difference(a, b)
     return tf.reduce_mean(squares) if reduction == "mean" else tf.reduce_sum(squares)
 
@@ -310,8 +311,8 @@ def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None)
 
     block4_conv1 accounts for nearly all of the first sum, in TensorFlow's tutorial, too, as the layers of VGG
     differ in magnitude. Gatys et al. (CVPR 2016, section 2) rescale the network, so that each filter's mean
-    activation is 1 and the layers count alike. The relative distances r_l do so here. S, the largest m_l as
-    the first sum would weigh it, brings L_style to the scale of that sum, so that one beta suits both.
+    activation is 1 and the layers count alike. Here the relative distances r_l make them count alike. S gives
+    L_style the scale of the first sum, so that one beta suits both.
 
     w: five non-negative numbers, not all 0. A layer whose m_l is 0 is left out.
     """
@@ -331,7 +332,7 @@ def total_variation_loss(x, form: str):
 
     dx is the value of the pixel to the right minus this one's, 0 in the last column; dy the same downwards.
     "isotropic": sqrt(dx^2 + dy^2 + eps^2) - eps, as the bare square root has no gradient where x is flat and
-    unbounded curvature near it. "anisotropic": |dx| + |dy|, which is tf.image.total_variation.
+    unbounded curvature near such places. "anisotropic": |dx| + |dy|, which is tf.image.total_variation.
     """
     if form == "anisotropic":
         return tf.image.total_variation(x)[0]
@@ -366,7 +367,7 @@ def make_objective(phi: Callable, x_c: np.ndarray, x_s: np.ndarray, args: argpar
 
 # -------------------------------------------------------------------------------- the step
 
-# What a step returns, in the order of its tensor: the weighted losses and their sum, then alpha_eff.
+# The first seven of the eight numbers that a step returns: the weighted losses and their sum, alpha_eff.
 COLUMNS = ("Content Loss", "Style loss", "Total Variation", "Total Loss",
            "alpha_eff_min", "alpha_eff_mean", "alpha_eff_max")
 LAMBDA = "lambda_max(alpha_eff*H)"
@@ -377,8 +378,8 @@ def gradient(y, x, v=None):
     """The gradient of a scalar y with respect to a tensor x; or, given v of y's shape, J^T v, J = dy/dx.
 
     Works inside a tf.function only; raises RuntimeError elsewhere. Where a tensor is used several times,
-    TensorFlow adds what comes back from each use, by default in the order in which it is ready: with three or
-    more, the last bits would differ from run to run. This way it adds two at a time, in a fixed order.
+    TensorFlow adds a gradient for each use, by default in the order in which they become ready. From three on
+    the last bits would differ from run to run. This way it adds two at a time, in a fixed order.
     """
     return tf.gradients(y, x, v, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE)[0]
 
@@ -387,8 +388,8 @@ def effective_learning_rate(optimizer):
     """alpha_eff = learning rate / (sqrt(v_hat) + eps) of each pixel and channel, after t >= 1 Adam updates.
 
     v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015). Keras' Adam
-    adds eps to sqrt(v), not to sqrt(v_hat). So where there is nearly no gradient, sqrt(v) << eps, its rate is
-    less than this, by the factor sqrt(1 - beta_2^t): 1 / 32 at step 1. Elsewhere the two are the same.
+    adds eps to sqrt(v), not to sqrt(v_hat). So where there is nearly no gradient, sqrt(v) << eps, Adam really
+    takes sqrt(1 - beta_2^t) times this: 1 / 32 at step 1. Elsewhere the two are the same.
     Returns float32 of the image's shape, in units of x^2 per unit of the objective.
     """
     iteration, learning_rate, _, v = optimizer.variables  # _ is the first moment
@@ -399,16 +400,16 @@ def effective_learning_rate(optimizer):
 def make_step(objective: Callable, x, optimizer) -> Callable:
     """One Adam step on x, a float32 variable (1, H, W, 3), clipped back to [0, 1].
 
-    Returns a compiled function without arguments. It gives float32 (8,), so that a step costs one
-    transfer from the device: COLUMNS, the losses at x before the update and alpha_eff after it; and
-    1 if losses, second moment (so the gradient, too) and new x are all finite, else 0.
+    Returns a compiled function without arguments. It returns float32 (8,), in one transfer from the device.
+    The first seven are COLUMNS: the losses at x before the update, and alpha_eff of the update. The last is 1
+    if losses, second moment (so the gradient, too) and new x are all finite, else 0.
     """
 
     @tf.function
     def step():
-        x_t = tf.identity(x)  # the tensor in the variable
-        losses = objective(x_t)
-        optimizer.apply([gradient(losses[-1], x_t)], [x])
+        x_before = tf.identity(x)  # the tensor in the variable
+        losses = objective(x_before)
+        optimizer.apply([gradient(losses[-1], x_before)], [x])
         *_, v = optimizer.variables  # the second moment
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in (losses, x, v)])
         x.assign(tf.clip_by_value(x, 0.0, 1.0))
@@ -421,15 +422,15 @@ def make_step(objective: Callable, x, optimizer) -> Callable:
 
 # ------------------------------------------------------------------------------- curvature
 
-SETTLED = 0.04  # a beta_1^t below this is neglected in adam_bound(): from step 31 on at beta_1 = 0.9
+SETTLED = 0.04  # adam_bound() holds once beta_1^t is below this: from step 31 on at beta_1 = 0.9
+BASIS, KEPT = 8, 3  # how many vectors a RayleighRitz holds, and how many it goes on from when they are full
 
 
 def make_hessian_vector_product(objective: Callable) -> Callable:
     """(x, *vectors) -> [H v of each], H the Hessian of the objective at x; all float32 (1, H, W, 3).
 
-    Reverse over reverse: the gradient of <grad, v>. What depends on x alone is shared: one product costs
-    about 1.6 steps, two cost 1.9. Second derivatives of ReLU and max pooling are zero where they exist,
-    as in every autodiff framework.
+    Reverse over reverse: the gradient of <grad, v>. What depends on x alone is computed once. Second
+    derivatives of ReLU and max pooling are zero where they exist, as in every autodiff framework.
     """
 
     @tf.function
@@ -453,20 +454,20 @@ class Eigenpair(NamedTuple):
 class RayleighRitz:
     """A search for the largest eigenvalue of a symmetric H, by magnitude (np.abs) or by value (np.positive).
 
-    Until it is `done`, call update(H v) with v = `probe`. `found` is the best Eigenpair in the span of these
-    v. That takes fewer products than power iteration, which only uses the last v (Parlett, The Symmetric
-    Eigenvalue Problem, ch. 11-13). It has converged when the residual r = |H v - lambda v| is at most `tol`
-    |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap. A small change of
-    lambda from one product to the next would prove nothing: it may be slow where eigenvalues lie close.
+    Until it is `done`, call update(H v) with v = `probe`. `found` is the best Eigenpair in the span of all
+    probes. That takes fewer products than power iteration, which only uses the last one (Parlett, The
+    Symmetric Eigenvalue Problem, ch. 11-13). It has converged when the residual r = |H v - lambda v| is at
+    most `tol` |lambda|: an eigenvalue then lies within r of lambda, and the error is about r^2 / gap. That
+    lambda barely changes proves nothing: where eigenvalues lie close, it may still converge slowly.
 
     start: (n,), any norm but 0. tol: 1e-6 or more. max_iters: products at most. by: np.abs or np.positive.
-    above: if the Rayleigh quotient of `start` is not above this, the search ends with this one product.
+    above: the search ends with one product unless by(Rayleigh quotient of `start`) is above this.
     """
 
     def __init__(self, start: np.ndarray, tol: float, max_iters: int, by: Callable, above: float = -math.inf):
         self.tol, self.max_iters, self.by, self.above = tol, max_iters, by, above
         # The first k rows: an orthonormal basis, and H times it. In float64 no norm over- or underflows.
-        self.V, self.HV = np.zeros((2, 8, start.size))
+        self.V, self.HV = np.zeros((2, BASIS, start.size))
         self.k, self.products, self.found, self.done = 0, 0, None, False
         start = start.astype(np.float64)
         self.probe = start / np.linalg.norm(start)
@@ -479,20 +480,21 @@ class RayleighRitz:
             self.found, self.done = Eigenpair(math.nan, self.probe, math.nan, self.products, False), True
             return
         V, HV = self.V[:self.k], self.HV[:self.k]
-        T = V @ HV.T  # H in this basis: its eigenvectors are the coefficients of the Ritz vectors
-        theta, S = np.linalg.eigh((T + T.T) / 2)
+        H_in_V = V @ HV.T  # H in the basis V: its eigenvectors are the coefficients of the Ritz vectors
+        theta, columns = np.linalg.eigh((H_in_V + H_in_V.T) / 2)
         order = np.argsort(-self.by(theta))
-        value, S = theta[order[0]], S[:, order].T  # S: an eigenvector in each row, the best first
-        ritz = S[0] @ V
-        r = S[0] @ HV - value * ritz
+        value, coefficients = theta[order[0]], columns[:, order].T  # a row for each vector, the best first
+        ritz = coefficients[0] @ V
+        r = coefficients[0] @ HV - value * ritz
         residual = float(np.linalg.norm(r))
         converged = residual <= self.tol * abs(value)
         self.found = Eigenpair(float(value), ritz, residual, self.products, bool(converged))
-        if self.k == len(self.V):  # the basis is full: continue from the best three
-            self.V[:3], self.HV[:3], self.k = S[:3] @ V, S[:3] @ HV, 3
+        if self.k == BASIS:
+            best, self.k = coefficients[:KEPT], KEPT
+            self.V[:KEPT], self.HV[:KEPT] = best @ V, best @ HV
         outside = r - (self.V[:self.k] @ r) @ self.V[:self.k]  # the part of r outside the span
         norm = np.linalg.norm(outside)
-        invariant = norm <= 1e-6 * np.abs(theta).max()  # H v lies in the span: what is outside is rounding
+        invariant = norm <= 1e-6 * np.abs(theta).max()  # H maps the span into itself: the rest is rounding
         not_above = self.products == 1 and self.by(value) <= self.above
         self.done = converged or invariant or not_above or self.products == self.max_iters
         if not self.done:
@@ -500,9 +502,9 @@ class RayleighRitz:
 
 
 def side_by_side(products: Callable, searches: list) -> list:
-    """The Eigenpairs of searches that run together: two products take little longer than one.
+    """The Eigenpairs of searches that run together: two products at one image cost less than one by one.
 
-    products: maps one vector of each search, (n,), to its product, which is ignored once that search is done.
+    products: maps the probes v of all searches, (n,) each, to H v; that of a search that is done is ignored.
     """
     while not all(search.done for search in searches):
         for search, Hv in zip(searches, products(*[search.probe for search in searches])):
@@ -512,11 +514,11 @@ def side_by_side(products: Callable, searches: list) -> list:
 
 
 def extreme_eigenpairs(products: Callable, t: int, last: list, tol: float, max_iters: int, bys: list) -> list:
-    """For each matrix that products() applies, its largest eigenvalue by `bys`, see RayleighRitz.
+    """The largest eigenvalue of each matrix that products() applies; bys: np.abs or np.positive for each.
 
     A search starts from a random vector that t alone determines. Where two eigenvalues lie close, it can
     settle on the second. The Rayleigh quotient of any vector is a lower bound of the largest. So a second
-    search follows, from `last`, the eigenvectors of the estimate before, (n,) each. It ends after one product
+    search follows, from `last`, the previous estimate's eigenvectors, (n,) each. It ends after one product
     unless the quotient there is above what was found.
     """
     start = np.random.default_rng(t).standard_normal(last[0].size)
@@ -536,19 +538,19 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
     while the largest eigenvalue by value, lambda_max(D H), is below adam_bound(). The symmetric D^(1/2) H
     D^(1/2) has the same eigenvalues.
 
-    Returns estimate(t, x_t, alpha_eff), x_t the image before update t and alpha_eff of that update, both
+    Returns estimate(t, x_before, alpha_eff), of the image before update t and of that update, both
     float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns {column: Eigenpair}.
     """
     hessian_vector_product = make_hessian_vector_product(objective)
 
-    def estimate(t: int, x_t, alpha_eff) -> dict:
+    def estimate(t: int, x_before, alpha_eff) -> dict:
         root = np.sqrt(np.asarray(alpha_eff, np.float64).ravel())
 
         def products(v: np.ndarray, w: np.ndarray) -> tuple:
             """H v and D^(1/2) H D^(1/2) w."""
-            images = (vector.astype(np.float32).reshape(x_t.shape) for vector in (v, root * w))
-            Hv, HDw = (product.numpy().ravel() for product in hessian_vector_product(x_t, *images))
-            return Hv, root * HDw
+            images = (vector.astype(np.float32).reshape(x_before.shape) for vector in (v, root * w))
+            Hv, H_root_w = (product.numpy().ravel() for product in hessian_vector_product(x_before, *images))
+            return Hv, root * H_root_w
 
         L, lambda_max = extreme_eigenpairs(products, t, state.eigenvectors.numpy(), args.optim_tol,
                                            args.optim_max_iters, [np.abs, np.positive])
@@ -562,8 +564,8 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
 def adam_bound(beta_1: float) -> float:
     """What lambda_max(D H) has to stay below for Adam to be stable (Cohen et al. 2022, arXiv 2207.14484).
 
-    This is so on a convex quadratic with whole gradients and a fixed D = diag(alpha_eff), once 1 - beta_1^t
-    is next to 1, see SETTLED. Elsewhere lambda_max tends to rise to it and to settle near it.
+    Exact on a convex quadratic with full gradients and a fixed D = diag(alpha_eff), once beta_1^t is small,
+    see SETTLED. While networks were trained, lambda_max was seen to rise to it and to settle near it.
     """
     return 2 * (1 + beta_1) / (1 - beta_1)
 
@@ -573,7 +575,8 @@ def verdict(estimates: dict, resumed_at: int, beta_1: float) -> str:
     found = {t: value for t, value in estimates.items() if not math.isnan(value)}
     text = f"no estimate has {'converged' if estimates else 'been made'} since beta_1^t fell below {SETTLED}"
     if found:
-        last, top, bound = max(found), max(found, key=found.get), adam_bound(beta_1)  # two steps, a value
+        last, top = max(found), max(found, key=found.get)  # steps
+        bound = adam_bound(beta_1)
         text = f"{found[last]:.3g} at step {last}, at most {found[top]:.3g} at step {top}"
         reached = [t for t, value in found.items() if value >= bound]
         text += f"; Adam's bound is {bound:.3g}" + (f", reached at step {reached[0]}" if reached else "")
@@ -601,10 +604,10 @@ def optimise(step: Callable, state, estimate: Optional[Callable], start: int, ns
     """
     for t in range(start + 1, nsteps + 1):
         wanted = estimate is not None and (due(t, every) or np.isnan(state.curvature.numpy()).any())
-        x_t = tf.identity(state.x) if wanted else None  # a copy: step() changes state.x
+        x_before = tf.identity(state.x) if wanted else None  # a copy: step() changes state.x
         *values, finite = step().numpy().tolist()
         numbers = dict(zip(COLUMNS, values))
-        estimates = estimate(t, x_t, effective_learning_rate(state.optimizer)) if wanted else {}
+        estimates = estimate(t, x_before, effective_learning_rate(state.optimizer)) if wanted else {}
         if estimate is not None:
             L, lambda_max = state.curvature.numpy().tolist()
             numbers |= zip(CURVATURE_COLUMNS, (numbers["alpha_eff_max"] * L, L, lambda_max))
@@ -634,9 +637,9 @@ def read_picture(flag: str, name: str) -> Image.Image:
     data = read_input(flag, Path(name), remedy)
     try:
         with stderr_silenced(), Image.open(io.BytesIO(data), formats=READABLE) as image:
-            return to_rgb(image)  # Pillow warns of odd metadata on stderr, libtiff of damage
+            return to_rgb(image)  # on stderr Pillow warns of odd metadata, libtiff of damage
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
-        why = reason(error).partition(" <_io")[0]
+        why = reason(error).partition(" <_io")[0]  # without Pillow's <_io.BytesIO ...>
         raise UsageError(f"{flag}: {name!r} is not a readable picture ({why}); {remedy}") from None
 
 
@@ -657,7 +660,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.tile and image.tile[0].args == "RGB;16B":  # a transparent colour of 16 bits fits no 8-bit pixel
         image.info.pop("transparency", None)
     icc_profile = image.info.get("icc_profile")
-    image.load()  # damaged pixels must not pass for damaged EXIF
+    image.load()  # outside of the next suppress(): damaged pixels are an error
     with contextlib.suppress(Exception):  # damaged EXIF is ignored
         ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow's convert() would clip at 255
@@ -667,7 +670,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
     if image.mode not in ("CMYK", "LAB"):
-        image = image.convert("L" if grey else "RGB")  # what profiles are made for: no alpha, palette, YCbCr
+        image = image.convert("L" if grey else "RGB")  # profiles know no alpha, palette, YCbCr
     rgb = to_srgb(image, icc_profile)
     return rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
 
@@ -675,9 +678,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def is_scientific(image: Image.Image) -> bool:
     """Whether it is a RAW file, or its values do not run from 0, black, to the largest, white."""
     tags = getattr(image, "tag_v2", {})  # of a TIFF
-    if tags.get(Tag.NewSubfileType, 0) & 1 or set(tags.get(Tag.SampleFormat, (1,))) != {1}:
-        return True  # the first frame is a thumbnail, as in RAW files; or signed numbers or floats
-    if image.mode.startswith("I"):
+    if (tags.get(Tag.NewSubfileType, 0) & 1  # the first frame is a thumbnail, as in RAW files
+            or set(tags.get(Tag.SampleFormat, (1,))) != {1}):  # signed numbers or floats
+        return True
+    if image.mode.startswith("I"):  # more than 8 bits: they have to be 16, and 0 has to be black
         return tags.get(Tag.BitsPerSample, (16,)) != (16,) or tags.get(Tag.PhotometricInterpretation) == 0
     return image.mode == "F"
 
@@ -717,13 +721,13 @@ def match_colors(x_c: np.ndarray, x_s: np.ndarray) -> np.ndarray:
     c, s = (x.reshape(-1, 3).astype(np.float64) for x in (x_c, x_s))
     C_c, C_s = (np.cov(colors.T) + 1e-5 * np.eye(3) for colors in (c, s))
 
-    def power(C: np.ndarray, exponent: float, most: float = math.inf) -> np.ndarray:
+    def on_eigenvalues(C: np.ndarray, function: Callable) -> np.ndarray:
         eigenvalues, vectors = np.linalg.eigh(C)
-        return vectors * np.minimum(eigenvalues**exponent, most) @ vectors.T
+        return vectors * function(eigenvalues) @ vectors.T
 
-    root, inverse_root = power(C_c, 0.5), power(C_c, -0.5)
-    T = inverse_root @ power(root @ C_s @ root, 0.5) @ inverse_root
-    matched = (c - c.mean(axis=0)) @ power(T, 1, most=10) + s.mean(axis=0)
+    root, inverse_root = on_eigenvalues(C_c, np.sqrt), on_eigenvalues(C_c, lambda values: values**-0.5)
+    T = inverse_root @ on_eigenvalues(root @ C_s @ root, np.sqrt) @ inverse_root
+    matched = (c - c.mean(axis=0)) @ on_eigenvalues(T, lambda values: np.minimum(values, 10)) + s.mean(axis=0)
     if not np.ptp(s, axis=1).any():  # a grey style: remove the trace of colour that the 1e-5 leaves
         matched[:] = matched.mean(axis=1, keepdims=True)
     return np.clip(matched, 0, 1).astype(np.float32).reshape(x_c.shape)
@@ -836,13 +840,12 @@ class Log:
     def __init__(self, path: Path, text: str):
         """Begin with this text: a header, or what is kept of the log that is continued."""
         write_atomically(path, lambda file: file.write(os.fsencode(text)))
-        self.path, self.file = path, open(path, "ab", buffering=0)
+        self.path, self.file = path, open(path, "ab")
 
     def write(self, line: str) -> None:
-        data = os.fsencode(line + "\n")
         try:
-            if self.file.write(data) < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.file.write(os.fsencode(line + "\n"))
+            self.file.flush()
         except OSError as error:
             raise RunError(f"cannot write {str(self.path)!r}: {reason(error)}") from None
 
@@ -857,8 +860,8 @@ def log_up_to(path: Path, step: int, every: int) -> str:
     lines = os.fsdecode(path.read_bytes()).split("\n")[:-1] if path.is_file() else []
     for line in lines:
         row = re.match(r"(\d+)  ", line)
-        remark = re.match(r"# step (\d+): \S+ has not converged ", line)
-        if row and int(row[1]) > step or remark and int(remark[1]) > step:
+        numbered = row or re.match(r"# step (\d+): \S+ has not converged ", line)
+        if numbered and int(numbered[1]) > step:
             break
         if row and int(row[1]) == step and not due(step, every):
             continue
@@ -927,14 +930,14 @@ class State:
             raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
 
 
-def find_checkpoints(folder: str) -> list:
+def find_checkpoints(folder: str | Path) -> list:
     """The prefixes of the checkpoints in a folder, newest first; raises UsageError if it cannot be read."""
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         names = []
     except OSError as error:
-        raise UsageError(f"cannot read the folder '{folder}': {reason(error)}; choose another") from None
+        raise UsageError(f"cannot read {str(folder)!r}: {reason(error)}; make it readable") from None
     steps = [int(name[5:-6]) for name in names if re.fullmatch(r"ckpt-[0-9]+\.index", name)]
     return [Path(folder, f"ckpt-{step}") for step in sorted(steps, reverse=True)]
 
@@ -946,18 +949,19 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
     """
     found = find_checkpoints(files.checkpoints) if args.resume else []
     if args.resume_from is not None:
-        flag, prefix = "resume_from", Path(args.resume_from.removesuffix(".index"))
+        prefix = Path(args.resume_from.removesuffix(".index"))
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     if args.ckpt_in is not None:
-        flag, found = "ckpt_in", find_checkpoints(args.ckpt_in)
+        found = find_checkpoints(args.ckpt_in)
     if args.is_branch and not found:
+        flag = "resume_from" if args.ckpt_in is None else "ckpt_in"
         raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
                          "checkpoints/result_c1_s1/ckpt-100, or --ckpt_in checkpoints/result_c1_s1")
     return found
 
 
-def restore(state: State, prefixes: list) -> Optional[Path]:
-    """Restore the first checkpoint that is intact; returns its prefix, None if there are none to choose from.
+def restore(state: State, prefixes: list) -> Path:
+    """Restore the first checkpoint that is intact; returns its prefix.
 
     Damaged ones are passed over with a warning. Raises UsageError if all are, or one is of another size.
     """
@@ -969,11 +973,9 @@ def restore(state: State, prefixes: list) -> Optional[Path]:
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
             if "tensor with shape" in str(error):
                 raise UsageError(f"{str(prefix)!r} was made at another --image_size or from a content of "
-                                 "another shape; give another one, or none to start fresh") from None
+                                 "another shape; name another, or start afresh without --resume") from None
             complain(f"warning: passed over: {str(prefix)!r} is damaged ({reason(error)})")
-    if prefixes:
-        raise UsageError("every checkpoint is damaged; give another one, or none to start fresh")
-    return None
+    raise UsageError("every checkpoint is damaged; name an intact one, or start afresh without --resume")
 
 
 def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
@@ -981,14 +983,13 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
 
     Reports what has changed. Raises UsageError if it belongs to another run, or a branch has no step left.
     """
-    prefix = restore(state, prefixes)
-    if prefix is None:
+    if not prefixes:
         if args.resume:
             say("There is no checkpoint to resume from: starting fresh.")
         return []
-    # A checkpoint of an older script may lack a flag. It ran with what is now the default.
-    saved = {**vars(make_parser().parse_args(["--content=", "--style=", "--output="])),
-             **json.loads(state.about.numpy())}
+    prefix = restore(state, prefixes)
+    defaults = vars(make_parser().parse_args(["--content=", "--style=", "--output="]))
+    saved = {**defaults, **json.loads(state.about.numpy())}  # an older script may have lacked a flag
     changed = {key: f"{key}: {saved.get(key)} in the checkpoint, {value} now"
                for key, value in state.settings.items() if saved.get(key) != value}
     refused = flags_that_are(REFUSED)  # describe() has --content as "Content SHA-256"
@@ -1000,7 +1001,7 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
         raise UsageError(f"--nsteps: {args.nsteps} leaves nothing to do after {str(prefix)!r}; give more")
     state.optimizer.learning_rate = args.adam_learning_rate  # not the checkpoint's
     if changed.keys() - {"ckpt_keep_max"} or not args.optim:
-        state.curvature.assign([math.nan] * 2)  # to be estimated anew
+        state.curvature.assign([math.nan] * 2)  # of other settings, or stale: to be estimated anew
     for change in changed.values():
         complain(f"warning: {change}")
     say(f"Resuming at step {state.step} from {prefix}.")
@@ -1012,11 +1013,10 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
 
 def say(text: str, end: str = "\n", stream=None) -> None:
     """Print a line, on stdout by default; a pipe or terminal that has gone does not end the run."""
-    stream = stream or sys.stdout
     try:
         print(text, end=end, file=stream, flush=True)
     except OSError:  # discard the rest, also what Python flushes at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
 def complain(text: str) -> None:
@@ -1037,7 +1037,7 @@ def stderr_silenced() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in one line, without the file's name: the system's own message, if any."""
+    """Why something failed, in one line: the system's own words, if there are any, else the message."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
     # TensorFlow's messages put an operation and a temporary file before the system's words.
     return next((words for words in map(os.strerror, errno.errorcode) if words in text), text[:200])
@@ -1070,7 +1070,7 @@ class Stop:
     """Whether a signal has asked the run to stop: then it ends its step, saves and stops.
 
     Python calls the handler only between calls into TensorFlow, as at the end of a step: two signals within
-    a step count as one. After the first Ctrl-C the next one meets the system's own handler: it ends at once.
+    a step count as one. Once the first Ctrl-C has been handled, the next one ends the process at once.
     """
 
     signum = None  # of the first signal
@@ -1085,8 +1085,7 @@ class Stop:
         if signum == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             if sys.stdout.isatty():
-                # Not print(), which this may interrupt.
-                os.write(1, b"\nStopping after this step; Ctrl-C again stops at once.\n")
+                os.write(1, b"\nStopping after this step; Ctrl-C again stops at once.\n")  # print may be busy
 
 
 def start_tensorflow() -> None:
@@ -1094,12 +1093,12 @@ def start_tensorflow() -> None:
 
     Sets the module's names `tf` and `keras`. TensorFlow writes some of its chatter before it heeds any log
     level, so stderr is silenced for a moment. GPUs take memory as they need it, run deterministic kernels
-    and compute float32 without TF32. Raises RunError if they cannot be imported.
+    and compute float32 without TF32. Raises RunError if TensorFlow or Keras cannot be imported.
     """
     global tf, keras
     os.environ["KERAS_BACKEND"] = "tensorflow"  # read while Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # whatever it logs as an error it also raises
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # saves 30% of the time, also without VNNI
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # saves 30% of the time; the default only with VNNI
     with stderr_silenced():
         try:
             import tensorflow as tf
@@ -1120,8 +1119,9 @@ def start_tensorflow() -> None:
 
 # --------------------------------------------------------------------------------- the run
 
-# Measured bytes (with oneDNN) for a pixel of the content in a step, a pixel of the style, everything else.
-STEP_BYTES, STYLE_BYTES, BYTES = {"float32": 2500, "bfloat16": 1300, "optim": 8000}, 1000, 1_100_000_000
+# Measured, with oneDNN: bytes for a pixel of the content in a step, for a pixel of the style, for all else.
+STEP_BYTES = {"float32": 2500, "bfloat16": 1300, "optim": 8000}
+STYLE_BYTES, OTHER_BYTES = 1000, 1_100_000_000
 
 
 def run(args: argparse.Namespace, stop: Stop) -> int:
@@ -1166,7 +1166,7 @@ def step_and_estimate(args: argparse.Namespace, state: State, weights: Path, x_c
     Raises MemoryError if it cannot fit: on a CPU the system would kill the process without a word.
     """
     bytes_per_pixel = STEP_BYTES["optim" if args.optim else args.precision]
-    needed = BYTES + max(x_c.size * bytes_per_pixel, x_s.size * STYLE_BYTES) // 3  # a size counts 3 channels
+    needed = OTHER_BYTES + max(x_c.size * bytes_per_pixel, x_s.size * STYLE_BYTES) // 3  # of 3 channels
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > memory and not tf.config.list_physical_devices("GPU"):
         raise MemoryError(f"a step takes about {needed / 1e9:.1f} GB, the machine has {memory / 1e9:.1f}")
@@ -1195,7 +1195,7 @@ def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, res
 def record(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
              stop: Stop) -> int:
     """Log, show and save the results of each step, up to the last or a signal; returns the exit status."""
-    progress, lambda_max = Progress(state.step, args.nsteps), {}  # see verdict()
+    progress, lambda_max_at = Progress(state.step, args.nsteps), {}  # for verdict()
     try:
         for row in rows:
             t, last = row.step, row.step == args.nsteps or stop.signum is not None
@@ -1207,7 +1207,7 @@ def record(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], st
                 raise RunError(f"step {t} is not finite; --resume with a smaller --adam_learning_rate, "
                                "--content_weight, --style_weight or --tv_weight")
             if LAMBDA in row.estimates and args.adam_beta_1**t < SETTLED:
-                lambda_max[t] = row.numbers[LAMBDA] if row.estimates[LAMBDA].converged else math.nan
+                lambda_max_at[t] = row.numbers[LAMBDA] if row.estimates[LAMBDA].converged else math.nan
             if due(t, args.log_every) or last:
                 log.write("  ".join([str(t), *(f"{number:.8e}" for number in row.numbers.values())]))
             progress.update(row, last)
@@ -1216,7 +1216,7 @@ def record(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], st
             if last:
                 save_image(files.final, state.x.numpy())
                 if args.optim:
-                    log.write(f"# {verdict(lambda_max, progress.start, args.adam_beta_1)}")
+                    log.write(f"# {verdict(lambda_max_at, progress.start, args.adam_beta_1)}")
                 how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
                 log.write(f"# {how}, {time.strftime('%FT%T%z')}: {time.monotonic() - progress.began:.1f} s")
             if due(t, args.ckpt_write_every) or last:
@@ -1228,7 +1228,7 @@ def record(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], st
         if progress.done and sys.stdout.isatty():
             say("")  # leave the line of progress
     if args.optim:
-        say(verdict(lambda_max, progress.start, args.adam_beta_1))
+        say(verdict(lambda_max_at, progress.start, args.adam_beta_1))
     return farewell(args, files, t, stop)
 
 
@@ -1283,7 +1283,7 @@ FLAGS = (  # each group follows the title that -h prints for it
     Flag("style", FILE, None, REFUSED, "the image whose texture is used"),
     Flag("output", FILE, None, FREE, "output files are named after it and go into its folder, which is "
          f"created if missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
-    Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED, "longest side of both"),
+    Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED, "longest side of either"),
     Flag("match_colors", SWITCH, False, REFUSED, "first move the content's colours towards the style's"),
     "objective (alpha L_content + beta L_style + tau L_TV)",
     Flag("content_weight", WEIGHT, "10000", REPORTED, "alpha: higher keeps more of the content's structure"),
@@ -1293,22 +1293,22 @@ FLAGS = (  # each group follows the title that -h prints for it
          "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
     Flag("tv_weight", WEIGHT, "300", REPORTED, "tau: higher is smoother; total "
          "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
-    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED, "over the squared differences"),
+    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED, "of a layer's squared errors"),
     Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
          "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
     Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "imagenet: Keras' VGG-19, "
          f"downloaded once; vgg16: ImageNet's VGG-16 in the package {VGG16_PACKAGE}, see the README; "
          "FILE: its .onnx file, or a .h5 of Keras' VGG19(include_top=False)"),
     Flag("precision", {"choices": ("float32", "bfloat16")}, "float32", REFUSED,
-         "of convolutions; bfloat16 for AVX512_BF16, AMX"),
+         "of convolutions; bfloat16 is faster on processors with AVX512_BF16 or AMX"),
     "optimiser (Adam)",
     Flag("nsteps", STEPS, "1000", FREE, "steps in all, those before a resume included"),
     Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED, "for pixels in [0, 1]"),
     Flag("adam_beta_1", DECAY, "0.9", REPORTED, "decay of the first moment"),
-    Flag("adam_beta_2", DECAY, "0.999", REPORTED, "of the second moment"),
+    Flag("adam_beta_2", DECAY, "0.999", REPORTED, "decay of the second moment"),
     Flag("adam_epsilon", number(float, 1e-30, 1, "EPSILON"), "1e-7", REPORTED, "keeps the division finite"),
     "output",
-    Flag("save_every", CADENCE, "100", FREE, "write a snapshot every N steps; 0: only the last"),
+    Flag("save_every", CADENCE, "100", FREE, "write a snapshot every N steps; 0: only the end"),
     Flag("log_every", CADENCE, "1", FREE, "write a row of the log every N steps; 0: only the last"),
     Flag("ckpt_write_every", CADENCE, "100", FREE, "write a checkpoint every N steps; 0: first and last"),
     Flag("ckpt_keep_max", CADENCE, "5", REPORTED, "keep the N latest checkpoints; 0: all"),
@@ -1318,7 +1318,7 @@ FLAGS = (  # each group follows the title that -h prints for it
     Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE, "branch off from the newest checkpoint in it"),
     "diagnostics",
     Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, to which "
-         "Adam's stability bound applies; a row takes as long as 25 steps, or 4 with --optim_every 10"),
+         "Adam's stability bound applies; a step then takes as long as 25, or 4 with --optim_every 10"),
     Flag("optim_every", STEPS, "1", FREE, "estimate both at step 1 and every N steps"),
     Flag("optim_tol", number(float, 1e-5, 0.5, "TOL"), "0.001", FREE,
          "stop when |Hv - lambda v| <= TOL |lambda|"),
@@ -1327,7 +1327,7 @@ FLAGS = (  # each group follows the title that -h prints for it
 
 
 def flags_that_are(*kinds: str) -> list:
-    """The names of the flags that are FREE, REPORTED or REFUSED at a resume."""
+    """The names of the flags whose rule at a resume is one of `kinds`."""
     return [flag.name for flag in FLAGS if isinstance(flag, Flag) and flag.resume in kinds]
 
 
@@ -1338,14 +1338,14 @@ def make_parser() -> argparse.ArgumentParser:
         raise UsageError(f"{' '.join(message.split())} (see {PROGRAM} -h)")
 
     text = "Redraw a content image in the texture of a style image (Gatys et al. 2016)."
-    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=text)
+    parser = argparse.ArgumentParser(PROGRAM, description=text, allow_abbrev=False)
     parser.error = error
     for flag in FLAGS:
         if isinstance(flag, str):
             group = parser.add_argument_group(flag)
             continue
-        default = "" if flag.takes is FILE else f" (default: {flag.default or 'none'})"
-        default = " (default: off)" if flag.takes is SWITCH else default
+        shown = "off" if flag.takes is SWITCH else flag.default or "none"
+        default = "" if flag.takes is FILE else f" (default: {shown})"
         group.add_argument(f"--{flag.name}", default=flag.default, help=flag.help + default, **flag.takes)
     return parser
 

@@ -60,15 +60,15 @@ def of_two_rates() -> Iterator[str]:
     yield (f"alpha_eff_max \\* L was {math.floor(least)} or more in all rows with an estimate of the two "
            f"runs below, and the loss of one of them rose in {sum(rises(slow) > 0) or 'none'} of its rows.")
 
-    below, above = [], []  # the largest rises between two estimates
+    first = numpy.flatnonzero((rise > 0) & (t > 10))[0]
+    calm = numpy.flatnonzero(rise[:first] > 0)[-1] + 1
+    most = [0, 0, 0]  # the largest rise between two estimates, by how many of them reach the bound
     for row in numpy.flatnonzero(estimated)[1:-1]:
-        ends, most = lambda_max[[row, row + EVERY]], rise[row + 1:row + EVERY + 1].max()
-        if max(ends) < BOUND:
-            below.append(most)
-        if min(ends) >= BOUND:
-            above.append(most)
-    yield (f"single rows rose by up to {max(below):.0%} between two estimates below {BOUND}, and by up to "
-           f"{max(above):.0%} between two above it.")
+        reached = sum(lambda_max[[row, row + EVERY]] >= BOUND)
+        most[reached] = max(most[reached], rise[row + 1:row + EVERY + 1].max())
+    yield (f"no row from {calm + 1} to {first} rose. Later single rows rose by up to {most[0]:.0%} between two "
+           f"estimates below {BOUND}, by up to {most[2]:.0%} between two above it, and by up to {most[1]:.0%} "
+           "between one above and one below.")
 
     yield (f"In row 1, which the bound is not for, it is {slow[0, LAMBDA_MAX]:.0f} at rate 0.01 and "
            f"{fast[0, LAMBDA_MAX]:.0f} at rate 0.1.")
@@ -78,16 +78,18 @@ def of_two_rates() -> Iterator[str]:
     at = numpy.flatnonzero(estimated & (lambda_max >= BOUND) & (t > 1))[0]
     yield (f"At rate 0.1 they are {lambda_max[at - EVERY]:.1f} in row {at + 1 - EVERY} and "
            f"{lambda_max[at]:.1f}, above {BOUND}, in row {at + 1}.")
-    first = numpy.flatnonzero((rise > 0) & (t > 10))[0]
     top = first + total[first:].argmax()
     yield (f"From row {first + 1} on, {sum(rise[first:] > 0)} of {len(t) - first} rows have a larger total "
            f"loss than the row before, one of them by {max(rise[first:]):.0%}.")
-    yield (f"It is {loss(total[first - 1])} in row {first}, {loss(total[top])} in row {top + 1} and "
+    yield (f"The total loss is {loss(total[first - 1])} in row {first}, {loss(total[top])} in row {top + 1} and "
            f"{loss(total[-1])} in the last one.")
-    late, lower = lambda_max[at:], total[at:] < slow[at:, TOTAL]
+    late, ratio = lambda_max[at:], total / slow[:, TOTAL]
     yield (f"From row {at + 1} on the estimates lie between {math.floor(late.min())} and "
-           f"{math.ceil(late.max())}, and the total loss is lower than at rate 0.01 in {sum(lower)} of "
-           f"{len(lower)} rows.")
+           f"{math.ceil(late.max())}.")
+    ahead = numpy.flatnonzero(ratio[1:] >= 1)[0] + 1  # in rows 2 to this one
+    yield (f"The total loss is lower than at rate 0.01 in rows 2 to {ahead}, by "
+           f"{1 - numpy.median(ratio[1:ahead]):.0%} in the median, and in {sum(ratio[ahead:] < 1)} of the last "
+           f"{len(t) - ahead}. The least one is {loss(total.min())}, in row {total.argmin() + 1}.")
 
 
 if __name__ == "__main__":

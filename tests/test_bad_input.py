@@ -164,8 +164,8 @@ def process(work: Path, *words) -> tuple:
 @pytest.mark.parametrize("words, pattern", [
     ("--content locked/c.png", r"--content: cannot read 'locked/c\.png': Permission denied"),
     ("--output readonly/r.png", r"--output: cannot write in the folder 'readonly': Permission denied"),
-    ("--ckpt_in locked", r"cannot read the folder 'locked': Permission denied; choose another$"),
-    ("--output kept/r.png --resume", r"cannot read the folder 'kept/checkpoints/r_c_s': Permission denied")])
+    ("--ckpt_in locked", r"cannot read 'locked': Permission denied; make it readable$"),
+    ("--output kept/r.png --resume", r"cannot read 'kept/checkpoints/r_c_s': Permission denied")])
 def test_without_permission(work, words, pattern):
     reading = ["cat", work / "locked/c.png"]
     if subprocess.run(reading, preexec_fn=obey_permissions, capture_output=True).returncode == 0:

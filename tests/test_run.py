@@ -202,7 +202,7 @@ def test_another_picture(flags, whole, tmp_path, run, nst, monkeypatch):
     checkpoint = tmp_path / "out/checkpoints/r_c_s/ckpt-12"
     for words in ["--resume"], ["--resume_from", checkpoint]:
         status, _, err = run(*flags("--nsteps", 14, *words, "--image_size", 48))
-        said = r".*error: '\S*/ckpt-12' was made at another --image_size .*; give another .*\n"
+        said = r".*error: '\S*/ckpt-12' was made at another --image_size .*; name another, .*\n"
         assert status == 2 and re.fullmatch(said, err)
     assert contents(tmp_path / "out") == contents(whole)
 
@@ -230,7 +230,7 @@ def test_damaged_checkpoints_are_passed_over(flags, whole, tmp_path, run):
         index.write_bytes(index.read_bytes()[:20])
     before = names(tmp_path / "out")
     status, out, err = run(*flags(*CADENCE, "--nsteps", 16, "--resume"))
-    said = "error: every checkpoint is damaged; give another one, or none to start fresh\n"
+    said = "error: every checkpoint is damaged; name an intact one, or start afresh without --resume\n"
     assert status == 2 and err.endswith(said)
     assert names(tmp_path / "out") == before
 

@@ -479,7 +479,7 @@ def kinks(size: int, steps: int, learning_rate: float) -> None:
           f"{values[1] / values[0] - 1:+.1%}")
 
 
-def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
+def rate(pairs: list, size: int, nsteps: int, rates: list, flags: list) -> None:
     """Until which step each rate reaches what the first one has after nsteps, and lambda_max on the way."""
     nst.start_tensorflow()
     print(f"{machine()}; {size} pixels; steps and seconds to the total of the first rate after {nsteps}\n\n"
@@ -488,7 +488,7 @@ def rate(pairs: list, size: int, nsteps: int, rates: list) -> None:
     for pair in pairs:
         target = -np.inf
         for learning_rate in rates:
-            words = ["--optim", "--optim_every", "10", "--adam_learning_rate", str(learning_rate)]
+            words = [*flags, "--optim", "--optim_every", "10", "--adam_learning_rate", str(learning_rate)]
             run = Run(size, *words, pair=pair.split("x"))
             totals, lambdas, seconds = [], [], []
 
@@ -534,6 +534,7 @@ def main() -> None:
     parser.add_argument("--kinks", action="store_true")
     parser.add_argument("--rate", nargs="+", metavar="PAIR", help="such as c1xs1")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.02, 0.04, 0.08])
+    parser.add_argument("--flags", default="", help="of the script, for --rate")
     parser.add_argument("--nsteps", type=int, help="of all but the table")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -552,7 +553,7 @@ def main() -> None:
     elif args.kinks:
         kinks(size, args.nsteps or 20, args.rates[0])
     elif args.rate:
-        rate(args.rate, size, args.nsteps or 1000, args.rates)
+        rate(args.rate, size, args.nsteps or 1000, args.rates, args.flags.split())
     else:
         table_of_steps(args.sizes or [256, 512, 1024], args.rounds, args.without)
 
