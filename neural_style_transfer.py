@@ -595,8 +595,7 @@ class Row(NamedTuple):
     estimates: dict  # by column, the Eigenpairs that were computed at this step
 
 
-def optimise(step: Callable, state, estimate: Optional[Callable], start: int, nsteps: int,
-             every: int = 1) -> Iterator[Row]:
+def optimise(step: Callable, state, estimate, start: int, nsteps: int, every: int = 1) -> Iterator[Row]:
     """Make steps start + 1 .. nsteps, yielding the row of each; knows nothing of files.
 
     estimate: from make_estimate(), called at every `every`-th step, and at the first if there is no earlier
@@ -774,19 +773,21 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises UsageError if it cannot be written or another run holds it. The lock is the kernel's, on the
     folder itself: it leaves no file behind and ends with the process, however that ends.
     """
+    path = folder
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # fails unless the folder is writable
+        path.mkdir(parents=True, exist_ok=True)
+        for path in folder, folder / "checkpoints":
+            if os.path.lexists(path):  # the second may be a link to a disk that is not there
+                tempfile.TemporaryFile(dir=path).close()  # fails unless it is a folder that is writable
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise UsageError(f"--output: cannot write in the folder {str(folder)!r}: {reason(error)}; "
+        raise UsageError(f"--output: cannot write in the folder {str(path)!r}: {reason(error)}; "
                          "choose another one") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(f"--output: another run is writing to {str(folder)!r}; wait for it, or choose "
-                             "another folder") from None
+            raise UsageError(f"--output: another run is writing to {str(folder)!r}; choose another") from None
         except OSError:  # a file system without locks
             pass
         yield
@@ -925,9 +926,9 @@ class State:
             with contextlib.chdir(folder):  # TensorFlow treats brackets in a path as a pattern
                 tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
         except ValueError:
-            raise RunError(f"'{folder}/checkpoint', TensorFlow's list, is damaged: remove it") from None
+            raise RunError(f"the list {str(folder / 'checkpoint')!r} is damaged: remove it") from None
         except (tf.errors.OpError, OSError) as error:
-            raise RunError(f"cannot write the checkpoint '{folder}/ckpt-{t}': {reason(error)}") from None
+            raise RunError(f"cannot write {str(folder / f'ckpt-{t}')!r}: {reason(error)}") from None
 
 
 def find_checkpoints(folder: str | Path) -> list:
@@ -947,7 +948,7 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
 
     Raises UsageError if what was named is not there.
     """
-    found = find_checkpoints(files.checkpoints) if args.resume else []
+    found = find_checkpoints(files.checkpoints) if args.resume and not args.is_branch else []
     if args.resume_from is not None:
         prefix = Path(args.resume_from.removesuffix(".index"))
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
@@ -1192,8 +1193,7 @@ def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, res
     return Log(files.log, text + "".join(f"# {' '.join(remark.splitlines())}\n" for remark in remarks))
 
 
-def record(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
-             stop: Stop) -> int:
+def record(args, files: OutputFiles, rows: Iterator[Row], state: State, log: Log, stop: Stop) -> int:
     """Log, show and save the results of each step, up to the last or a signal; returns the exit status."""
     progress, lambda_max_at = Progress(state.step, args.nsteps), {}  # for verdict()
     try:

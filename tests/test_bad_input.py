@@ -55,6 +55,7 @@ BAD = [
     ("--resume_from half/ckpt-5", r"--resume_from: no checkpoint in 'half/ckpt-5(\.index)?'; give"),
     *(([f"--ckpt_in={folder}"], f"--ckpt_in: no checkpoint in '{folder}'; give")
       for folder in ("nix", "half", "c.png", "")),
+    (["--ckpt_in", "lo\nop"], r"cannot read 'lo\\nop': Too many levels of symbolic links; make it readable"),
     # Weights
     ("--weights Imagenet", r"--weights: cannot read 'Imagenet': No such file.*; give 'imagenet' where .*"),
 ]
@@ -74,6 +75,7 @@ def work(tmp_path_factory):
     data[8:400] = bytes(b ^ 0x55 for b in data[8:400])  # the pixels come first, the directory last
     (work / "lzw.tif").write_bytes(data)
     os.mkfifo(work / "fifo")
+    (work / "lo\nop").symlink_to("lo\nop")
     (work / "loop").symlink_to("loop2")
     (work / "loop2").symlink_to("loop")
     for name in "folder", "readonly", "locked", "ckpts", "half", "no-tensorflow":

@@ -229,6 +229,13 @@ def test_checkpoints_on_another_disk(flags, tmp_path, run):
         status, out, _ = run(*flags("--nsteps", 2))
         assert status == 0 and link.is_symlink() and "ckpt-2.index" in names(disk / "r_c_s")
         assert contents(moved_to(out) / "checkpoints/r_c_s") == first
+        link.unlink()
+        link.symlink_to(tmp_path / "unmounted")
+        before = contents(tmp_path / "out")
+        for words in [], ["--resume"]:
+            status, _, err = run(*flags("--nsteps", 3, *words))
+            assert status == 2 and "cannot write in the folder '" in err and "out/checkpoints': No such" in err
+        assert contents(tmp_path / "out") == before, "nothing is moved without its checkpoints"
 
 
 def test_only_whole_checkpoints_are_taken(flags, whole, tmp_path, run, nst):

@@ -218,7 +218,7 @@ def test_writing_fails_in_mid_run(flags, tmp_path, run):
     largest = max(path.stat().st_size for path in (tmp_path / "out/checkpoints/r_c_s").iterdir())
     with no_file_above(largest - 1000):
         status, _, err = run(*words, "--nsteps", 9, "--resume")
-    said = r"neural_style_transfer.py: error: cannot write the checkpoint '.*ckpt-3': File too large\n"
+    said = r"neural_style_transfer.py: error: cannot write '.*ckpt-3': File too large\n"
     assert status == 1 and re.fullmatch(said, err) and row_lines(log)[:2] == kept
     status, out, _ = run(*words, "--nsteps", 4, "--resume")
     assert status == 0 and "Resuming at step 2 " in out and rows(log)[:, 0].tolist() == [1, 2, 3, 4]

@@ -54,6 +54,23 @@ def test_content_and_style_loss(nst, reduction):
         np.testing.assert_allclose(nst.style_loss(tensors, grams, reduction, w), expected, rtol=1e-4)
 
 
+def test_derivatives_of_a_gram_matrix(nst):
+    """The first and the second are those of a plain product, also where dG is not symmetric."""
+    tf, x, v, weights = nst.tf, *map(nst.tf.constant, (image(1, 3, 4, 5), image(1, 3, 4, 5), image(5, 5)))
+
+    def plain(phi_l):
+        F = tf.reshape(phi_l, [12, 5])
+        return tf.matmul(F, F, transpose_a=True) / 12
+
+    @tf.function
+    def derivatives(gram):
+        g = nst.gradient(tf.reduce_sum(weights * gram(tf.identity(x)) ** 2), x)
+        return g, nst.gradient(g, x, v)
+
+    for found, expected in zip(derivatives(nst.gram_matrix), derivatives(plain)):
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
 def numpy_total_variation(x: np.ndarray, form: str) -> float:
     x = x.astype(np.float64)
     dx, dy = np.zeros_like(x), np.zeros_like(x)
