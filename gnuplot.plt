@@ -1,5 +1,5 @@
 # Plot the log of a run, with gnuplot 5.4 or newer; the run may still be going on. PICTURE ends in .png, .svg
-# or .pdf; without it, x_log.txt is plotted to x_log.png. The word dumb in its place plots as text.
+# or .pdf; without it, x_log.txt is plotted to x_log.png. With the word dumb in its place it plots as text.
 usage = "usage: gnuplot -c gnuplot.plt LOG [PICTURE.png | .svg | .pdf, if gnuplot has pdfcairo | dumb]"
 if (ARGC < 1) { print usage; exit status 2 } else { log = ARG1 }
 picture = ARGC > 1 ? ARG2 : (log[strlen(log) - 3 : *] eq ".txt" ? log[1 : strlen(log) - 4] : log).".png"
@@ -15,7 +15,7 @@ set print $marks; set print $log; beta_1 = 0.9; last = beta_1; step = 0; before 
 do for [i=1:|$text|] {
     row = $text[i]
     if (row[1:18] eq "# Resumed at step ") {
-        if (real(word(row, 5)) > step) { last = beta_1; grey = grey.new }  # else the one before did nothing
+        if (real(word(row, 5)) > step) { last = beta_1; grey = grey.new }  # else no step came between
         step = real(word(row, 5)); beta_1 = last; new = ""  # it may lie past the last row
     }
     changed = strstrt(row, " in the checkpoint, ")  # the remark of a resume that changed a setting

@@ -22,9 +22,9 @@ FONT = ImageFont.load_default(17)
 STYLES = {"s1": "swirls", "s2": "stained glass", "s3": "waves", "s4": "dots", "s5": "cut paper"}
 FLAGS = {"tv_weight": ("2", "200", "20000"), "style_layer_weights": ("1 1 1 1 0", "1 1 1 1 0.3", "1 1 1 1 1")}
 
-# With alpha 10000 the scene of these pairs is lost.
-MORE_ALPHA = {"c3_s1": "symptoms/more_alpha_s1", "c3_s2": "symptoms/more_alpha",
-              "c4_s1": "symptoms/more_alpha_c4_s1", "c4_s2": "symptoms/more_alpha_c4_s2"}
+# With the default alpha the scene of these pairs is lost: how many times as much they have, and their runs.
+MORE_ALPHA = {"c3_s1": (10, "symptoms/more_alpha_s1"), "c3_s2": (100, "symptoms/more_alpha"),
+              "c4_s1": (10, "symptoms/more_alpha_c4_s1"), "c4_s2": (10, "symptoms/more_alpha_c4_s2")}
 
 
 def picture(file: str, side: int) -> Image.Image:
@@ -67,9 +67,9 @@ def pairs() -> Image.Image:
     for c in (f"c{i}" for i in range(1, 6)):
         rows[c] = {c: f"../content_files/{c}.png"}
         for s, name in STYLES.items():
-            pair = f"{c}_{s}"
-            label = f"{c}, {name}, more alpha" if pair in MORE_ALPHA else f"{c}, {name}"
-            rows[c][label] = f"{MORE_ALPHA.get(pair, f'pairs/{pair}')}/result_{pair}_final.png"
+            times, run = MORE_ALPHA.get(f"{c}_{s}", (1, f"pairs/{c}_{s}"))
+            label = f"{c}, {name}" if times == 1 else f"{c}, {name}, alpha x {times}"
+            rows[c][label] = f"{run}/result_{c}_{s}_final.png"
     return table(rows, 256)
 
 
@@ -89,17 +89,17 @@ def flags() -> Image.Image:
 
 
 def symptoms() -> Image.Image:
-    cells = {"1: too photographic": "pairs/c1_s3/result_c1_s3",
-             "a tenth of alpha": "symptoms/more_style/result_c1_s3",
-             "2: a shape is lost": "pairs/c3_s2/result_c3_s2",
-             "ten times alpha": "symptoms/more_alpha/result_c3_s2",
-             "3: a broken face": "symptoms/face_before/result_astronaut_s1",
-             "a keeper with share 0.1": "photograph/result_astronaut_s1",
-             "4: speckled": "symptoms/speckled/result_c1_s1", "four times tau": "pairs/c1_s1/result_c1_s1",
-             "6: grey style": "symptoms/grey_before/result_c1_grey",
-             "ten times beta": "symptoms/grey_more_beta/result_c1_grey",
-             "7: larger: a quarter of it": "symptoms/larger_strokes/result_c1_quarter",
-             "7: smaller: four of it": "symptoms/smaller_strokes/result_c1_four"}
+    cells = {"1: a pale painting": "symptoms/grey_before/result_c1_grey",
+             "--style_weight 0.1": "symptoms/grey_more_beta/result_c1_grey",
+             "2: too photographic": "pairs/c1_s3/result_c1_s3",
+             "--content_weight 1000": "symptoms/more_style/result_c1_s3",
+             "3: a shape is lost": "pairs/c3_s2/result_c3_s2",
+             "--content_weight 1000000": "symptoms/more_alpha/result_c3_s2",
+             "4: a broken face": "symptoms/face_before/result_astronaut_s1",
+             "a portrait at 512 pixels": "photograph/result_astronaut_s1",
+             "6 and 7: the painting": "pairs/c1_s1/result_c1_s1",
+             "6: a part of it": "symptoms/larger_strokes/result_c1_quarter",
+             "7: four copies of it": "symptoms/smaller_strokes/result_c1_four"}
     files = [(label, f"{run}_final.png") for label, run in cells.items()]
     return table({" " * i: dict(files[i:i + 4]) for i in range(0, len(files), 4)}, 256)
 

@@ -75,9 +75,8 @@ def work(tmp_path_factory):
     data[8:400] = bytes(b ^ 0x55 for b in data[8:400])  # the pixels come first, the directory last
     (work / "lzw.tif").write_bytes(data)
     os.mkfifo(work / "fifo")
-    (work / "lo\nop").symlink_to("lo\nop")
-    (work / "loop").symlink_to("loop2")
-    (work / "loop2").symlink_to("loop")
+    for name in "loop", "lo\nop":
+        (work / name).symlink_to(name)
     for name in "folder", "readonly", "locked", "ckpts", "half", "no-tensorflow":
         (work / name).mkdir()
     for suffix in ".index", ".data-00000-of-00001":

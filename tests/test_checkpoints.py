@@ -232,10 +232,8 @@ def test_checkpoints_on_another_disk(flags, tmp_path, run):
         link.unlink()
         link.symlink_to(tmp_path / "unmounted")
         before = contents(tmp_path / "out")
-        for words in [], ["--resume"]:
-            status, _, err = run(*flags("--nsteps", 3, *words))
-            assert status == 2 and "cannot write in the folder '" in err and "out/checkpoints': No such" in err
-        assert contents(tmp_path / "out") == before, "nothing is moved without its checkpoints"
+        status, _, err = run(*flags("--nsteps", 3, "--resume"))
+        assert status == 2 and "/checkpoints': No such file" in err and contents(tmp_path / "out") == before
 
 
 def test_only_whole_checkpoints_are_taken(flags, whole, tmp_path, run, nst):

@@ -68,7 +68,7 @@ def test_a_reader_that_leaves_no_stdin_and_a_home_that_cannot_be_written(plain, 
     assert_same_run(tmp_path / "out", plain[0] / "out")
 
 
-def test_what_the_last_bits_hang_on(plain, nst, monkeypatch):
+def test_what_the_last_bits_depend_on(plain, nst, monkeypatch):
     """The header of the log has it: the models of processor and GPUs, and the settings."""
     cpuinfo = Path("/proc/cpuinfo")  # of Linux
     text = cpuinfo.read_text() if cpuinfo.exists() else ""

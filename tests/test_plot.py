@@ -189,14 +189,6 @@ def test_up_to_forty_marks(drawn, steps, every, marked):
     assert all([round(t) for t, _ in picture.marks[key]] == [*marked] for key in (PRODUCT, LAMBDA))
 
 
-def test_losses_on_a_linear_scale(drawn, tmp_path):
-    """By the one line that says so; the learning rates stay as they are."""
-    line = b"set logscale y  # remove this line for losses on a linear scale\n"
-    (tmp_path / "linear.plt").write_bytes(PLOT.read_bytes().replace(line, b""))
-    plain, linear = (drawn([row(1), row(2)], script=path) for path in (PLOT, tmp_path / "linear.plt"))
-    assert 0 in linear.labels[1] and 0 not in plain.labels[1] and linear.labels[2] == plain.labels[2]
-
-
 def test_the_first_four_rows_run_out_of_the_frame(drawn):
     """Of rates and curvature, so that the others can be told apart. In a log of four rows all count."""
     def draw(last: int, *steps, outliers=dict.fromkeys((5, 6, 7, 8, 10), 1e12)) -> Picture:

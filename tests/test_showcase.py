@@ -1,7 +1,6 @@
 """The pictures and runs that the README shows: all there, of the runs it names, with the settings it says."""
 
 import re
-import shutil
 import subprocess
 import sys
 
@@ -27,10 +26,9 @@ FLAGS = {"tv_weight_2": {"tv_weight": 2.0}, "tv_weight_20000": {"tv_weight": 200
          "style_layer_weights_0": share_of_block5(0.0), "style_layer_weights_1": share_of_block5(1.0)}
 MORE_ALPHA = {"content_weight": 100000.0}
 SYMPTOMS = {"more_style": ("c1_s3", {"content_weight": 1000.0}),
-            "more_alpha": ("c3_s2", MORE_ALPHA), "more_alpha_s1": ("c3_s1", MORE_ALPHA),
+            "more_alpha": ("c3_s2", {"content_weight": 1000000.0}), "more_alpha_s1": ("c3_s1", MORE_ALPHA),
             "more_alpha_c4_s1": ("c4_s1", MORE_ALPHA), "more_alpha_c4_s2": ("c4_s2", MORE_ALPHA),
             "face_before": ("astronaut_s1", {}),
-            "speckled": ("c1_s1", {"tv_weight": 50.0}),
             "grey_before": ("c1_grey", {}), "grey_more_beta": ("c1_grey", {"style_weight": 0.1}),
             "larger_strokes": ("c1_quarter", {}), "smaller_strokes": ("c1_four", {})}
 # folder: (stem of its files, how many steps, what is not default)
@@ -63,14 +61,6 @@ def test_every_picture_file_and_heading_that_is_linked_is_there(name):
     for file, heading in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", readme.read_text()):
         linked = readme.parent / file if file else readme
         assert linked.is_file() and (not heading or heading in headings(linked)), (file, heading)
-
-
-def test_a_sheet_without_its_runs(tmp_path):
-    shutil.copy(OUTPUT / "sheets.py", tmp_path)
-    for word, said in ("pair", "sheets.py pairs"), ("symptoms", "result_c1_s3_final.png is missing"):
-        words = [sys.executable, "sheets.py", word]
-        result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
-        assert result.returncode == 1 and said in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("folder", RUNS)
