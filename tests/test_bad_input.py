@@ -308,10 +308,7 @@ def test_names_that_are_not_taken_for_their_characters(tmp_path, run):
 
 
 def test_weights_that_do_not_fit(flags, tmp_path, nst, capfd, monkeypatch):
-    """Whole files of Keras' two formats, and of none, that are not VGG-19's: found when Keras loads them.
-
-    What Keras warns of before it raises is not seen.
-    """
+    """Whole files of Keras' two formats, and of none: found when Keras loads them, without its warnings."""
     layers = nst.keras.layers
     model = nst.keras.Sequential([layers.Input((8, 8, 3)), *(layers.Conv2D(2, 3) for _ in range(3))])
     model.save(tmp_path / "few.h5")

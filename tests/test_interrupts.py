@@ -224,14 +224,16 @@ def test_writing_fails_in_mid_run(flags, tmp_path, run):
     assert status == 0 and "Resuming at step 2 " in out and rows(log)[:, 0].tolist() == [1, 2, 3, 4]
 
 
-def test_a_picture_that_does_not_fit(nst, tmp_path):
-    """The old picture stays, and no temporary file."""
-    path = tmp_path / "r.png"
+def test_a_picture_or_a_row_that_does_not_fit(nst, tmp_path):
+    """The old picture stays, and no temporary file; a row that is written in part is no success."""
+    log, path = nst.Log(tmp_path / "log.txt", "# header\n"), tmp_path / "r.png"
     path.write_bytes(b"old")
     pixels = nst.np.random.default_rng(1).random((1, 64, 64, 3), nst.np.float32)
     with no_file_above(5000), pytest.raises(nst.RunError, match=r"^cannot write '.*r\.png': File too large$"):
         nst.save_image(path, pixels)
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 2
+    with no_file_above(20), pytest.raises(nst.RunError, match=r"^cannot write '.*log\.txt': File too large$"):
+        log.write("1  2.0  3.0  4.0  5.0")
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root mounts")
