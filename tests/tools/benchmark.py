@@ -7,6 +7,7 @@
     python tests/tools/benchmark.py --lipschitz " --tv_weight 3e5" ...   errors, products of L and lambda_max
     python tests/tools/benchmark.py --kinks       how far L speaks for a step, across kinks
     python tests/tools/benchmark.py --rate PAIR   steps to the default run's loss at other learning rates
+    python tests/tools/benchmark.py --networks VGG19.h5   the scaled VGG-16's activations beside VGG-19's
 
 The contenders make steps in turn, each in a process of its own, so that a drift of the machine's
 speed meets all of them alike. A turn is two steps, of which the second counts: PyTorch takes longer
@@ -522,6 +523,22 @@ def rate(pairs: list, size: int, nsteps: int, rates: list, flags: list) -> None:
                   f"| {rises} |", flush=True)
 
 
+def networks(size: int, vgg19: Path) -> None:
+    """What --weights vgg16 gives relative to VGG-19: mean entries of Gram matrices, mean of block5_conv2."""
+    nst.start_tensorflow()
+    features = [nst.vgg_features(weights) for weights in (nst.find_weights("vgg16"), vgg19)]
+    layers, rows = (*nst.STYLE_LAYERS, *nst.CONTENT_LAYERS), []
+    print("| picture | " + " | ".join(layers) + " |")
+    for path in sorted([*ROOT.glob("content_files/*.png"), *ROOT.glob("style_files/*.png")]):
+        x = nst.fit("", nst.read_picture("", path), size)
+        means = [[nst.tf.reduce_mean(nst.gram_matrix(phi[l]) if l in nst.STYLE_LAYERS else phi[l]).numpy()
+                  for l in layers] for phi in (phi(nst.tf.constant(x)) for phi in features)]
+        rows.append(np.divide(*means))
+        print(f"| {path.stem} | " + " | ".join(f"{ratio:.2f}" for ratio in rows[-1]) + " |", flush=True)
+    mean = np.exp(np.mean(np.log(rows), axis=0))
+    print("| geometric mean | " + " | ".join(f"{ratio:.2f}" for ratio in mean) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", help="in pixels")
@@ -534,6 +551,7 @@ def main() -> None:
     parser.add_argument("--kinks", action="store_true")
     parser.add_argument("--rate", nargs="+", metavar="PAIR", help="such as c1xs1")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.02, 0.04, 0.08])
+    parser.add_argument("--networks", type=Path, metavar="VGG19.h5", help="Keras' weights, without top")
     parser.add_argument("--flags", default="", help="of the script, for --rate")
     parser.add_argument("--nsteps", type=int, help="of all but the table")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
@@ -552,6 +570,8 @@ def main() -> None:
         memory(args.sizes or [256, 512, 768])
     elif args.kinks:
         kinks(size, args.nsteps or 20, args.rates[0])
+    elif args.networks:
+        networks(args.sizes[0] if args.sizes else 512, args.networks)
     elif args.rate:
         rate(args.rate, size, args.nsteps or 1000, args.rates, args.flags.split())
     else:
