@@ -60,6 +60,11 @@ def of_two_rates() -> Iterator[str]:
     yield (f"alpha_eff_max \\* L was {math.floor(least)} or more in all rows with an estimate of the two "
            f"runs below, and the loss of one of them rose in {sum(rises(slow) > 0) or 'none'} of its rows.")
 
+    times = [rows[row, ALPHA_EFF_MAX_L] / rows[row, LAMBDA_MAX] for rows in (slow, fast)
+             for row in numpy.flatnonzero(estimated & (t >= 10))]
+    yield (f"In such rows of these two runs it was {min(times):.0f} to {max(times):.0f} times as large from row "
+           "10 on.")
+
     first = numpy.flatnonzero((rise > 0) & (t > 10))[0]
     calm = numpy.flatnonzero(rise[:first] > 0)[-1] + 1
     most = [0, 0, 0]  # the largest rise between two estimates, by how many of them reach the bound

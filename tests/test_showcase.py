@@ -72,20 +72,15 @@ def test_runs_that_are_shown(nst, folder):
     assert numbers[:, 0].tolist() == list(range(1, nsteps + 1)) and numbers[0, 1] == 0
     np.testing.assert_allclose(numbers[:, 1:4].sum(axis=1), numbers[:, 4], rtol=1e-6)
     for name, value in {**vars(arguments(nst)), **changed}.items():
-        if name in SETTINGS:  # a script that did not have the flag did without it
-            assert f"\n# {name}: {value}\n" in text or value is None and f"\n# {name}: " not in text, name
+        assert name not in SETTINGS or f"\n# {name}: {value}\n" in text, name
     assert f"\n# Weights SHA-256: {nst.VGG16_SHA256}\n" in text and "/tmp" not in text and "/work" not in text
 
 
 def test_all_runs_are_of_one_script():
-    """But for those with the defaults. The README beside them says which ones, of which commits they are."""
-    new, page = set(), (OUTPUT / "README.md").read_text()
-    for folder, (stem, *_) in RUNS.items():
-        log = (OUTPUT / folder / f"{stem}_log.txt").read_text()
-        of = re.search(r"^# Script SHA-256: (\w{64})$", log, re.MULTILINE)[1]
-        assert re.search(rf"`{of}`[^`]*`[0-9a-f]{{7}}`", page)
-        new |= set() if folder.startswith(("c1_s1", "rates")) else {of}
-    assert len(new) == 1
+    """The README beside them says of which, and of which commit it is."""
+    logs = [(OUTPUT / folder / f"{stem}_log.txt").read_text() for folder, (stem, *_) in RUNS.items()]
+    sha256, = {re.search(r"^# Script SHA-256: (\w{64})$", log, re.MULTILINE)[1] for log in logs}
+    assert re.search(rf"`{sha256}`[^`]*`[0-9a-f]{{7}}`", (OUTPUT / "README.md").read_text())
 
 
 def test_figures_of_the_logs():
