@@ -203,10 +203,7 @@ def test_the_first_four_rows_run_out_of_the_frame(drawn):
 
 
 def test_what_a_logarithm_cannot_show_is_left_out(drawn, tmp_path):
-    """A loss of 0, as in row 1, and a negative lambda_max. One row is drawn as points.
-
-    Without the line that says so the losses have a linear scale.
-    """
+    """A loss of 0, as in row 1, and a negative lambda_max. One row is drawn as points."""
     picture = drawn(row(t, {1: 0} if t < 11 else {10: -30} if 20 < t < 31 else {}) for t in range(1, 41))
     assert picture.labels == drawn(map(row, range(1, 41))).labels
     assert [bool(picture.at(CONTENT, t)) for t in (9.5, 11.5)] == [False, True] and picture.at(STYLE, 1)
@@ -215,7 +212,7 @@ def test_what_a_logarithm_cannot_show_is_left_out(drawn, tmp_path):
     assert all(picture.marks[key] == [approx((2, row(2)[k]), 0.02)] * (k > 1) for key, k in COLUMNS.items())
     (tmp_path / "linear.plt").write_bytes(re.sub(rb"set logscale y  # remove .*\n", b"", PLOT.read_bytes()))
     linear = drawn(map(row, range(1, 41)), script=tmp_path / "linear.plt")
-    assert 0 in linear.labels[1] and 0 not in picture.labels[1] and min(linear.labels[2]) > 0
+    assert 0 in linear.labels[1] and 0 not in picture.labels[1] and min(linear.labels[2]) > 0  # losses alone
 
 
 def test_remarks_blank_lines_and_a_cut_row_change_nothing(drawn, plot, tmp_path):

@@ -34,6 +34,7 @@ SYMPTOMS = {"more_style": ("c1_s3", {"content_weight": 1000.0}),
 # folder: (stem of its files, how many steps, what is not default)
 RUNS = {"c1_s1/run0": ("result_c1_s1", 1000, {}),
         "photograph": ("result_astronaut_s1", 150, {**KEEPER, **share_of_block5(0.1)}),
+        "cat": ("result_chelsea_starry_night", 150, KEEPER),
         **{f"large/{pair}": (f"result_{pair}", 150, KEEPER) for pair in ("c1_s1", "c4_s2", "c5_s1")},
         **{f"pairs/{pair}": (f"result_{pair}", 150, SMALL) for pair in PAIRS},
         **{f"flags/{name}": ("result_c1_s1", 150, {**SMALL, **changed}) for name, changed in FLAGS.items()},
