@@ -62,8 +62,8 @@ def of_two_rates() -> Iterator[str]:
 
     times = [rows[row, ALPHA_EFF_MAX_L] / rows[row, LAMBDA_MAX] for rows in (slow, fast)
              for row in numpy.flatnonzero(estimated & (t >= 10))]
-    yield (f"In such rows of these two runs it was {min(times):.0f} to {max(times):.0f} times as large from row "
-           "10 on.")
+    yield (f"In such rows of these two runs it was {min(times):.0f} to {max(times):.0f} times as large "
+           "from row 10 on.")
 
     first = numpy.flatnonzero((rise > 0) & (t > 10))[0]
     calm = numpy.flatnonzero(rise[:first] > 0)[-1] + 1

@@ -230,7 +230,7 @@ def truth(convolutions):
 
 
 def test_vgg16_features_are_the_scaled_activations(phi, truth):
-    """Each layer's activations are VGG-16's own times the scale that gives them VGG-19's magnitude."""
+    """Each layer's activations are VGG-16's own times its scale."""
     x, activations = truth
     found = phi(x)
     assert set(found) == set(SCALES)
@@ -242,8 +242,7 @@ def test_vgg16_features_are_the_scaled_activations(phi, truth):
 def test_gradient_and_hessian_vector_product_at_odd_sizes(nst, weights, convolutions, truth, monkeypatch):
     """Of the mean square of the deepest layer, with Winograd's convolutions, against NumPy's.
 
-    Few kinks lie within float32's rounding. At the last row and column, too: where pooling rounds down, deep
-    layers do not see these.
+    Few kinks lie within float32's rounding. At the last row and column, too: where pooling rounds down, it drops these.
     """
     monkeypatch.setattr(nst, "winograd_pays", lambda x_shape, kernel_shape: None not in x_shape[1:3])
     x, phi = truth[0], nst.vgg_features(weights)
