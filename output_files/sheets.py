@@ -91,8 +91,8 @@ def flags() -> Image.Image:
 def symptoms() -> Image.Image:
     cells = {"1: a pale painting": "symptoms/grey_before/result_c1_grey",
              "--style_weight 0.1": "symptoms/grey_more_beta/result_c1_grey",
-             "2: too photographic": "pairs/c1_s3/result_c1_s3",
-             "--content_weight 1000": "symptoms/more_style/result_c1_s3",
+             "2: too photographic": "cat/result_chelsea_starry_night",
+             "row 2, for a keeper": "symptoms/more_style/result_chelsea_starry_night",
              "3: a shape is lost": "pairs/c3_s2/result_c3_s2",
              "--content_weight 1000000": "symptoms/more_alpha/result_c3_s2",
              "4: a broken face": "symptoms/face_before/result_astronaut_s1",

@@ -25,7 +25,8 @@ SMALL = {**KEEPER, "image_size": 256, "tv_weight": 200.0}
 FLAGS = {"tv_weight_2": {"tv_weight": 2.0}, "tv_weight_20000": {"tv_weight": 20000.0},
          "style_layer_weights_0": share_of_block5(0.0), "style_layer_weights_1": share_of_block5(1.0)}
 MORE_ALPHA = {"content_weight": 100000.0}
-SYMPTOMS = {"more_style": ("c1_s3", {"content_weight": 1000.0}),
+SYMPTOMS = {"more_style": ("chelsea_starry_night",
+                           {"image_size": 512, "content_weight": 1000.0, "tv_weight": 20.0}),
             "more_alpha": ("c3_s2", {"content_weight": 1000000.0}), "more_alpha_s1": ("c3_s1", MORE_ALPHA),
             "more_alpha_c4_s1": ("c4_s1", MORE_ALPHA), "more_alpha_c4_s2": ("c4_s2", MORE_ALPHA),
             "face_before": ("astronaut_s1", {}),
