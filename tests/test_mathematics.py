@@ -242,7 +242,8 @@ def test_vgg16_features_are_the_scaled_activations(phi, truth):
 def test_gradient_and_hessian_vector_product_at_odd_sizes(nst, weights, convolutions, truth, monkeypatch):
     """Of the mean square of the deepest layer, with Winograd's convolutions, against NumPy's.
 
-    Few kinks lie within float32's rounding. At the last row and column, too: where pooling rounds down, it drops these.
+    Few kinks lie within float32's rounding. At the last row and column, too, which pooling drops where it
+    rounds down.
     """
     monkeypatch.setattr(nst, "winograd_pays", lambda x_shape, kernel_shape: None not in x_shape[1:3])
     x, phi = truth[0], nst.vgg_features(weights)

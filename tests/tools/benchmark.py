@@ -526,17 +526,22 @@ def rate(pairs: list, size: int, nsteps: int, rates: list, flags: list) -> None:
 def networks(size: int, vgg19: Path) -> None:
     """What --weights vgg16 gives relative to VGG-19: mean entries of Gram matrices, mean of block5_conv2."""
     nst.start_tensorflow()
-    features = [nst.vgg_features(weights) for weights in (nst.find_weights("vgg16"), vgg19)]
-    layers, rows = (*nst.STYLE_LAYERS, *nst.CONTENT_LAYERS), []
-    print("| picture | " + " | ".join(layers) + " |")
+    vgg16, vgg19 = nst.vgg_features(nst.find_weights("vgg16")), nst.vgg_features(vgg19)
+
+    def means(features: dict) -> list:
+        grams = [nst.gram_matrix(features[layer]) for layer in nst.STYLE_LAYERS]
+        return [np.mean(values) for values in (*grams, *(features[layer] for layer in nst.CONTENT_LAYERS))]
+
+    def show(name: str, ratios: np.ndarray) -> None:
+        print(f"| {name} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |", flush=True)
+
+    print("| picture | " + " | ".join((*nst.STYLE_LAYERS, *nst.CONTENT_LAYERS)) + " |")
+    rows = []
     for path in sorted([*ROOT.glob("content_files/*.png"), *ROOT.glob("style_files/*.png")]):
-        x = nst.fit("", nst.read_picture("", path), size)
-        means = [[nst.tf.reduce_mean(nst.gram_matrix(phi[l]) if l in nst.STYLE_LAYERS else phi[l]).numpy()
-                  for l in layers] for phi in (phi(nst.tf.constant(x)) for phi in features)]
-        rows.append(np.divide(*means))
-        print(f"| {path.stem} | " + " | ".join(f"{ratio:.2f}" for ratio in rows[-1]) + " |", flush=True)
-    mean = np.exp(np.mean(np.log(rows), axis=0))
-    print("| geometric mean | " + " | ".join(f"{ratio:.2f}" for ratio in mean) + " |")
+        x = nst.tf.constant(nst.fit("", nst.read_picture("", path), size))
+        rows.append(np.divide(means(vgg16(x)), means(vgg19(x))))
+        show(path.stem, rows[-1])
+    show("geometric mean", np.exp(np.mean(np.log(rows), axis=0)))
 
 
 def main() -> None:
