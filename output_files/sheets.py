@@ -13,7 +13,7 @@ The README.md beside this file has the commands that make the runs.
 import sys
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 HERE = Path(__file__).resolve().parent
 GAP = 6  # pixels between pictures
@@ -89,30 +89,28 @@ def flags() -> Image.Image:
 
 
 def symptoms() -> Image.Image:
-    cells = {"1: a pale painting": "symptoms/grey_before/result_c1_grey",
-             "--style_weight 0.1": "symptoms/grey_more_beta/result_c1_grey",
-             "2: too photographic": "cat/result_chelsea_starry_night",
-             "row 2, for a keeper": "symptoms/more_style/result_chelsea_starry_night",
-             "3: a shape is lost": "pairs/c3_s2/result_c3_s2",
-             "--content_weight 1000000": "symptoms/more_alpha/result_c3_s2",
-             "4: a broken face": "symptoms/face_before/result_astronaut_s1",
-             "a portrait at 512 pixels": "photograph/result_astronaut_s1",
-             "6 and 7: the painting": "pairs/c1_s1/result_c1_s1",
-             "6: a part of it": "symptoms/larger_strokes/result_c1_quarter",
-             "7: four copies of it": "symptoms/smaller_strokes/result_c1_four"}
-    files = [(label, f"{run}_final.png") for label, run in cells.items()]
-    return table({" " * i: dict(files[i:i + 4]) for i in range(0, len(files), 4)}, 256)
+    rows = {"": {"a keeper": "rocket/result_rocket_starry_night",
+                 "1: larger forms": "symptoms/larger_forms/result_rocket_starry_night",
+                 "2: --content_weight 10000": "symptoms/more_alpha_rocket/result_rocket_starry_night"},
+            " ": {"2: a scene is lost": "pairs/c3_s2/result_c3_s2",
+                  "--content_weight 1000000": "symptoms/more_alpha/result_c3_s2",
+                  "3: a broken face": "symptoms/face_before/result_astronaut_s1",
+                  "a portrait": "photograph/result_astronaut_s1"},
+            "  ": {"5 and 6: the style": "pairs/c1_s1/result_c1_s1",
+                   "5: a part of it": "symptoms/larger_strokes/result_c1_quarter",
+                   "6: four copies of it": "symptoms/smaller_strokes/result_c1_four"}}
+    return table({label: {above: f"{run}_final.png" for above, run in cells.items()}
+                  for label, cells in rows.items()}, 256)
 
 
 def inputs() -> None:
-    """A style that is grey and muted, a quarter of a style, four of it side by side."""
+    """A quarter of a style, four of it side by side."""
     s1 = Image.open(HERE.parent / "style_files/s1.png").convert("RGB")
     four = Image.new("RGB", (2 * s1.width, 2 * s1.height))
     for i, j in (0, 0), (0, 1), (1, 0), (1, 1):  # mirrored, so that no edge shows
         tile = ImageOps.mirror(s1) if i else s1
         four.paste(ImageOps.flip(tile) if j else tile, (i * s1.width, j * s1.height))
-    pictures = {"grey": ImageEnhance.Contrast(s1.convert("L")).enhance(0.4), "four": four,
-                "quarter": s1.crop((0, 0, s1.width // 2, s1.height // 2))}
+    pictures = {"four": four, "quarter": s1.crop((0, 0, s1.width // 2, s1.height // 2))}
     (HERE / "symptoms").mkdir(exist_ok=True)
     for name, image in pictures.items():
         image.save(HERE / "symptoms" / f"{name}.png")

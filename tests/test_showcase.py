@@ -20,27 +20,28 @@ def share_of_block5(last: float) -> dict:
     return {"style_layer_weights": [1.0, 1.0, 1.0, 1.0, last]}
 
 
-KEEPER = {"match_colors": True, "adam_learning_rate": 0.04, "tv_weight": 50.0, **share_of_block5(0.3)}
-SMALL = {**KEEPER, "image_size": 256, "tv_weight": 200.0}
+KEEPER = {"match_colors": True, "adam_learning_rate": 0.04, "content_weight": 1000.0, "tv_weight": 20.0,
+          **share_of_block5(0.3)}
+BOLD = {**KEEPER, "content_weight": 10000.0, "tv_weight": 50.0}
+PORTRAIT, SMALL = {**BOLD, **share_of_block5(0.1)}, {**BOLD, "image_size": 256, "tv_weight": 200.0}
 FLAGS = {"tv_weight_2": {"tv_weight": 2.0}, "tv_weight_20000": {"tv_weight": 20000.0},
          "style_layer_weights_0": share_of_block5(0.0), "style_layer_weights_1": share_of_block5(1.0)}
-MORE_ALPHA = {"content_weight": 100000.0}
-SYMPTOMS = {"more_style": ("chelsea_starry_night",
-                           {"image_size": 512, "content_weight": 1000.0, "tv_weight": 20.0}),
-            "more_alpha": ("c3_s2", {"content_weight": 1000000.0}), "more_alpha_s1": ("c3_s1", MORE_ALPHA),
-            "more_alpha_c4_s1": ("c4_s1", MORE_ALPHA), "more_alpha_c4_s2": ("c4_s2", MORE_ALPHA),
-            "face_before": ("astronaut_s1", {}),
-            "grey_before": ("c1_grey", {}), "grey_more_beta": ("c1_grey", {"style_weight": 0.1}),
-            "larger_strokes": ("c1_quarter", {}), "smaller_strokes": ("c1_four", {})}
+MORE = {**SMALL, "content_weight": 100000.0}
+PICTURES = {"rocket": ("rocket_starry_night", KEEPER), "coffee": ("coffee_scream", KEEPER),
+            "cat": ("chelsea_starry_night", KEEPER), "portrait": ("astronaut_starry_night", PORTRAIT),
+            "photograph": ("astronaut_s1", PORTRAIT),
+            "symptoms/larger_forms": ("rocket_starry_night", {**KEEPER, **share_of_block5(1.0)}),
+            "symptoms/more_alpha_rocket": ("rocket_starry_night", BOLD),
+            "symptoms/more_alpha": ("c3_s2", {**SMALL, "content_weight": 1000000.0}),
+            "symptoms/more_alpha_s1": ("c3_s1", MORE), "symptoms/more_alpha_c4_s1": ("c4_s1", MORE),
+            "symptoms/more_alpha_c4_s2": ("c4_s2", MORE), "symptoms/face_before": ("astronaut_s1", SMALL),
+            "symptoms/larger_strokes": ("c1_quarter", SMALL), "symptoms/smaller_strokes": ("c1_four", SMALL),
+            **{f"large/{pair}": (pair, BOLD) for pair in ("c1_s1", "c4_s2", "c5_s1")},
+            **{f"pairs/{pair}": (pair, SMALL) for pair in PAIRS},
+            **{f"flags/{name}": ("c1_s1", {**SMALL, **flag}) for name, flag in FLAGS.items()}}
 # folder: (stem of its files, how many steps, what is not default)
 RUNS = {"c1_s1/run0": ("result_c1_s1", 1000, {}),
-        "photograph": ("result_astronaut_s1", 150, {**KEEPER, **share_of_block5(0.1)}),
-        "cat": ("result_chelsea_starry_night", 150, KEEPER),
-        **{f"large/{pair}": (f"result_{pair}", 150, KEEPER) for pair in ("c1_s1", "c4_s2", "c5_s1")},
-        **{f"pairs/{pair}": (f"result_{pair}", 150, SMALL) for pair in PAIRS},
-        **{f"flags/{name}": ("result_c1_s1", 150, {**SMALL, **changed}) for name, changed in FLAGS.items()},
-        **{f"symptoms/{name}": (f"result_{pair}", 150, {**SMALL, **changed})
-           for name, (pair, changed) in SYMPTOMS.items()},
+        **{folder: (f"result_{pair}", 150, settings) for folder, (pair, settings) in PICTURES.items()},
         **{f"rates/{rate}": ("result_c1_s1", 150, {"image_size": 256, "adam_learning_rate": rate})
            for rate in (0.01, 0.1)}}
 
