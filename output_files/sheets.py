@@ -19,12 +19,14 @@ HERE = Path(__file__).resolve().parent
 GAP = 6  # pixels between pictures
 LABEL = 26  # pixels: height of a label
 FONT = ImageFont.load_default(17)
+CONTENTS = {"c1": "lighthouse", "c2": "still life", "c3": "lake", "c4": "street", "c5": "tiger"}
 STYLES = {"s1": "swirls", "s2": "stained glass", "s3": "waves", "s4": "dots", "s5": "cut paper"}
 FLAGS = {"tv_weight": ("2", "200", "20000"), "style_layer_weights": ("1 1 1 1 0", "1 1 1 1 0.3", "1 1 1 1 1")}
 
 # With the default alpha the scene of these pairs is lost: how many times as much they have, and their runs.
-MORE_ALPHA = {"c3_s1": (10, "symptoms/more_alpha_s1"), "c3_s2": (100, "symptoms/more_alpha"),
-              "c4_s1": (10, "symptoms/more_alpha_c4_s1"), "c4_s2": (10, "symptoms/more_alpha_c4_s2")}
+MORE_ALPHA = {"c3_s1": (" (x 10)", "symptoms/more_alpha_s1"), "c3_s2": (" (x 100)", "symptoms/more_alpha"),
+              "c4_s1": (" (x 10)", "symptoms/more_alpha_c4_s1"),
+              "c4_s2": (" (x 10)", "symptoms/more_alpha_c4_s2")}
 
 
 def picture(file: str, side: int) -> Image.Image:
@@ -64,12 +66,11 @@ def table(rows: dict, side: int) -> Image.Image:
 
 def pairs() -> Image.Image:
     rows = {"": {" ": None, **{f"{s}: {name}": f"../style_files/{s}.png" for s, name in STYLES.items()}}}
-    for c in (f"c{i}" for i in range(1, 6)):
-        rows[c] = {c: f"../content_files/{c}.png"}
-        for s, name in STYLES.items():
-            times, run = MORE_ALPHA.get(f"{c}_{s}", (1, f"pairs/{c}_{s}"))
-            label = f"{c}, {name}" if times == 1 else f"{c}, {name}, alpha x {times}"
-            rows[c][label] = f"{run}/result_{c}_{s}_final.png"
+    for c, content in CONTENTS.items():
+        rows[c] = {f"{c}: {content}": f"../content_files/{c}.png"}
+        for s, style in STYLES.items():
+            times, run = MORE_ALPHA.get(f"{c}_{s}", ("", f"pairs/{c}_{s}"))
+            rows[c][f"{content}, {style}{times}"] = f"{run}/result_{c}_{s}_final.png"
     return table(rows, 256)
 
 
@@ -94,7 +95,7 @@ def symptoms() -> Image.Image:
                  "2: --content_weight 10000": "symptoms/more_alpha_rocket/result_rocket_starry_night"},
             " ": {"2: a scene is lost": "pairs/c3_s2/result_c3_s2",
                   "--content_weight 1000000": "symptoms/more_alpha/result_c3_s2",
-                  "3: a broken face": "symptoms/face_before/result_astronaut_s1",
+                  "3: a broken face": "symptoms/broken_face/result_astronaut_s1",
                   "a portrait": "photograph/result_astronaut_s1"},
             "  ": {"5 and 6: the style": "pairs/c1_s1/result_c1_s1",
                    "5: a part of it": "symptoms/larger_strokes/result_c1_quarter",

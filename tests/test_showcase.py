@@ -11,39 +11,39 @@ from PIL import Image
 from conftest import ROOT, arguments, rows
 
 OUTPUT = ROOT / "output_files"
-PAIRS = [f"c{i}_s{j}" for i in range(1, 6) for j in range(1, 6)]
 SETTINGS = ("image_size match_colors precision content_weight style_weight style_layer_weights tv_weight "
             "loss_reduction tv_form adam_learning_rate adam_beta_1").split()
+SHARES = {last: {"style_layer_weights": [1.0] * 4 + [last]} for last in (0.0, 0.1, 0.3, 1.0)}  # of block5
+KEEPER = dict(match_colors=True, adam_learning_rate=0.04, content_weight=1e3, tv_weight=20.0, **SHARES[0.3])
+TRY, LARGE = dict(KEEPER, image_size=320, tv_weight=52.0), dict(KEEPER, image_size=1024, tv_weight=5.0)
+BOLD = dict(KEEPER, content_weight=1e4, tv_weight=50.0)
+PORTRAIT, SMALL = dict(BOLD, **SHARES[0.1]), dict(BOLD, image_size=256, tv_weight=200.0)
+MORE = dict(SMALL, content_weight=1e5)
+# folder: (its pair of pictures, what is not default)
+RUNS = {"c1_s1/run0": ("c1_s1", {}), "rates/0.01": ("c1_s1", {"image_size": 256}),
+        "rates/0.1": ("c1_s1", {"image_size": 256, "adam_learning_rate": 0.1}),
+        "rocket": ("rocket_starry_night", KEEPER), "coffee": ("coffee_scream", KEEPER),
+        "cat": ("chelsea_starry_night", KEEPER), "print": ("rocket_starry_night", LARGE),
+        "portrait_hat": ("astronaut_woman_with_a_hat", PORTRAIT), "photograph": ("astronaut_s1", PORTRAIT),
+        "symptoms/larger_forms": ("rocket_starry_night", dict(KEEPER, **SHARES[1.0])),
+        "symptoms/more_alpha_rocket": ("rocket_starry_night", BOLD),
+        "symptoms/more_alpha": ("c3_s2", dict(SMALL, content_weight=1e6)),
+        "symptoms/more_alpha_s1": ("c3_s1", MORE), "symptoms/more_alpha_c4_s1": ("c4_s1", MORE),
+        "symptoms/more_alpha_c4_s2": ("c4_s2", MORE), "symptoms/broken_face": ("astronaut_s1", KEEPER),
+        "symptoms/larger_strokes": ("c1_quarter", SMALL), "symptoms/smaller_strokes": ("c1_four", SMALL),
+        **{f"large/{pair}": (pair, BOLD) for pair in ("c1_s1", "c4_s2", "c5_s1")},
+        **{f"pairs/c{i}_s{j}": (f"c{i}_s{j}", SMALL) for i in range(1, 6) for j in range(1, 6)},
+        **{f"flags/tv_weight_{tau:g}": ("c1_s1", dict(SMALL, tv_weight=tau)) for tau in (2.0, 20000.0)},
+        **{f"flags/style_layer_weights_{w:g}": ("c1_s1", dict(SMALL, **SHARES[w])) for w in (0.0, 1.0)}}
 
 
-def share_of_block5(last: float) -> dict:
-    return {"style_layer_weights": [1.0, 1.0, 1.0, 1.0, last]}
-
-
-KEEPER = {"match_colors": True, "adam_learning_rate": 0.04, "content_weight": 1000.0, "tv_weight": 20.0,
-          **share_of_block5(0.3)}
-BOLD = {**KEEPER, "content_weight": 10000.0, "tv_weight": 50.0}
-PORTRAIT, SMALL = {**BOLD, **share_of_block5(0.1)}, {**BOLD, "image_size": 256, "tv_weight": 200.0}
-FLAGS = {"tv_weight_2": {"tv_weight": 2.0}, "tv_weight_20000": {"tv_weight": 20000.0},
-         "style_layer_weights_0": share_of_block5(0.0), "style_layer_weights_1": share_of_block5(1.0)}
-MORE = {**SMALL, "content_weight": 100000.0}
-PICTURES = {"rocket": ("rocket_starry_night", KEEPER), "coffee": ("coffee_scream", KEEPER),
-            "cat": ("chelsea_starry_night", KEEPER), "portrait": ("astronaut_starry_night", PORTRAIT),
-            "photograph": ("astronaut_s1", PORTRAIT),
-            "symptoms/larger_forms": ("rocket_starry_night", {**KEEPER, **share_of_block5(1.0)}),
-            "symptoms/more_alpha_rocket": ("rocket_starry_night", BOLD),
-            "symptoms/more_alpha": ("c3_s2", {**SMALL, "content_weight": 1000000.0}),
-            "symptoms/more_alpha_s1": ("c3_s1", MORE), "symptoms/more_alpha_c4_s1": ("c4_s1", MORE),
-            "symptoms/more_alpha_c4_s2": ("c4_s2", MORE), "symptoms/face_before": ("astronaut_s1", SMALL),
-            "symptoms/larger_strokes": ("c1_quarter", SMALL), "symptoms/smaller_strokes": ("c1_four", SMALL),
-            **{f"large/{pair}": (pair, BOLD) for pair in ("c1_s1", "c4_s2", "c5_s1")},
-            **{f"pairs/{pair}": (pair, SMALL) for pair in PAIRS},
-            **{f"flags/{name}": ("c1_s1", {**SMALL, **flag}) for name, flag in FLAGS.items()}}
-# folder: (stem of its files, how many steps, what is not default)
-RUNS = {"c1_s1/run0": ("result_c1_s1", 1000, {}),
-        **{folder: (f"result_{pair}", 150, settings) for folder, (pair, settings) in PICTURES.items()},
-        **{f"rates/{rate}": ("result_c1_s1", 150, {"image_size": 256, "adam_learning_rate": rate})
-           for rate in (0.01, 0.1)}}
+def test_commands_of_the_readme(nst):
+    """They have the settings of the pictures that it shows."""
+    commands = re.findall(r"^\.venv/bin/python neural_style_transfer\.py (--content photo(?:.*\\\n)+.*)$",
+                          (ROOT / "README.md").read_text(), re.MULTILINE)
+    for command, settings in zip(commands, (TRY, KEEPER, PORTRAIT, LARGE), strict=True):
+        args = vars(nst.parse_arguments(command.replace("\\\n", " ").split()))
+        assert all(args[name] == {**vars(arguments(nst)), **settings}[name] for name in SETTINGS), command
 
 
 def headings(readme):
@@ -69,9 +69,9 @@ def test_every_picture_file_and_heading_that_is_linked_is_there(name):
 @pytest.mark.parametrize("folder", RUNS)
 def test_runs_that_are_shown(nst, folder):
     """Each is whole, with the settings that the README says and no others than the defaults."""
-    stem, nsteps, changed = RUNS[folder]
-    log = OUTPUT / folder / f"{stem}_log.txt"
-    text, numbers = log.read_text(), rows(log)
+    pair, changed = RUNS[folder]
+    log = OUTPUT / folder / f"result_{pair}_log.txt"
+    text, numbers, nsteps = log.read_text(), rows(log), 1000 if folder == "c1_s1/run0" else 150
     assert numbers[:, 0].tolist() == list(range(1, nsteps + 1)) and numbers[0, 1] == 0
     np.testing.assert_allclose(numbers[:, 1:4].sum(axis=1), numbers[:, 4], rtol=1e-6)
     for name, value in {**vars(arguments(nst)), **changed}.items():
@@ -81,7 +81,7 @@ def test_runs_that_are_shown(nst, folder):
 
 def test_all_runs_are_of_one_script():
     """The README beside them says of which, and of which commit it is."""
-    logs = [(OUTPUT / folder / f"{stem}_log.txt").read_text() for folder, (stem, *_) in RUNS.items()]
+    logs = [(OUTPUT / folder / f"result_{pair}_log.txt").read_text() for folder, (pair, _) in RUNS.items()]
     sha256, = {re.search(r"^# Script SHA-256: (\w{64})$", log, re.MULTILINE)[1] for log in logs}
     assert re.search(rf"`{sha256}`[^`]*`[0-9a-f]{{7}}`", (OUTPUT / "README.md").read_text())
 
