@@ -93,7 +93,7 @@ def symptoms() -> Image.Image:
     rows = {"": {"a keeper": "rocket/result_rocket_starry_night",
                  "1: larger forms": "symptoms/larger_forms/result_rocket_starry_night",
                  "2: --content_weight 10000": "symptoms/more_alpha_rocket/result_rocket_starry_night"},
-            " ": {"2: a scene is lost": "pairs/c3_s2/result_c3_s2",
+            " ": {"2: a scene is lost (10000)": "pairs/c3_s2/result_c3_s2",
                   "--content_weight 1000000": "symptoms/more_alpha/result_c3_s2",
                   "3: a broken face": "symptoms/broken_face/result_astronaut_s1",
                   "a portrait": "photograph/result_astronaut_s1"},

@@ -24,7 +24,7 @@ RUNS = {"c1_s1/run0": ("c1_s1", {}), "rates/0.01": ("c1_s1", {"image_size": 256}
         "rates/0.1": ("c1_s1", {"image_size": 256, "adam_learning_rate": 0.1}),
         "rocket": ("rocket_starry_night", KEEPER), "coffee": ("coffee_scream", KEEPER),
         "cat": ("chelsea_starry_night", KEEPER), "print": ("rocket_starry_night", LARGE),
-        "portrait_hat": ("astronaut_woman_with_a_hat", PORTRAIT), "photograph": ("astronaut_s1", PORTRAIT),
+        "photograph": ("astronaut_s1", PORTRAIT),
         "symptoms/larger_forms": ("rocket_starry_night", dict(KEEPER, **SHARES[1.0])),
         "symptoms/more_alpha_rocket": ("rocket_starry_night", BOLD),
         "symptoms/more_alpha": ("c3_s2", dict(SMALL, content_weight=1e6)),
