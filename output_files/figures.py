@@ -14,8 +14,8 @@ from typing import Iterator
 import numpy
 
 HERE = Path(__file__).resolve().parent
-RUNS = ("c1_s1/run0", "cat", "coffee", "photograph", "print", "rocket", "large/*", "pairs/*", "flags/*",
-        "symptoms/*", "rates/*")
+RUNS = ("c1_s1/run0", "camera", "cat", "coffee", "photograph", "print", "rocket", "large/*", "pairs/*",
+        "flags/*", "symptoms/*", "rates/*")
 STYLE, TOTAL, ALPHA_EFF_MAX, ALPHA_EFF_MAX_L, LAMBDA_MAX = 2, 4, 7, 8, 10  # columns; 0 is the step
 BOUND = 38  # of lambda_max, at beta_1 = 0.9
 EVERY = 10  # --optim_every of the runs in rates/

@@ -29,10 +29,14 @@ MORE_ALPHA = {"c3_s1": (" (x 10)", "symptoms/more_alpha_s1"), "c3_s2": (" (x 100
               "c4_s2": (" (x 10)", "symptoms/more_alpha_c4_s2")}
 
 
-def picture(file: str, side: int) -> Image.Image:
-    """RGB, reduced to fit a square of that side; a smaller one stays as it is."""
-    with Image.open(HERE / file) as image:
+def picture(file: str | tuple, side: int) -> Image.Image:
+    """RGB, reduced to fit a square of that side; a smaller one stays as it is. (file, x, y): a detail."""
+    name, *corner = (file,) if isinstance(file, str) else file
+    with Image.open(HERE / name) as image:
         rgb = image.convert("RGB")
+    if corner:
+        x, y = corner
+        return rgb.crop((x, y, x + side, y + side))
     rgb.thumbnail((side, side), Image.Resampling.LANCZOS)
     return rgb
 
@@ -45,7 +49,7 @@ def write(label: str, width: int) -> Image.Image:
 
 
 def table(rows: dict, side: int) -> Image.Image:
-    """rows: label -> {label of the picture: its file, None for none}; side: of the largest picture."""
+    """rows: label -> {label of the picture: see picture(), None for none}; side: of the largest picture."""
     rows = {label: [(above, file and picture(file, side)) for above, file in cells.items()]
             for label, cells in rows.items()}
     heights = [LABEL + max(cell.height for _, cell in cells if cell) + GAP for cells in rows.values()]
@@ -90,18 +94,20 @@ def flags() -> Image.Image:
 
 
 def symptoms() -> Image.Image:
-    rows = {"": {"a keeper": "rocket/result_rocket_starry_night",
-                 "1: larger forms": "symptoms/larger_forms/result_rocket_starry_night",
-                 "2: --content_weight 10000": "symptoms/more_alpha_rocket/result_rocket_starry_night"},
-            " ": {"2: a scene is lost (10000)": "pairs/c3_s2/result_c3_s2",
-                  "--content_weight 1000000": "symptoms/more_alpha/result_c3_s2",
-                  "3: a broken face": "symptoms/broken_face/result_astronaut_s1",
-                  "a portrait": "photograph/result_astronaut_s1"},
-            "  ": {"5 and 6: the style": "pairs/c1_s1/result_c1_s1",
-                   "5: a part of it": "symptoms/larger_strokes/result_c1_quarter",
-                   "6: four copies of it": "symptoms/smaller_strokes/result_c1_four"}}
-    return table({label: {above: f"{run}_final.png" for above, run in cells.items()}
-                  for label, cells in rows.items()}, 256)
+    """Before and after, side by side, by the rows of the table in the README of the repository."""
+    face, tower = (70, 0), (256, 0)  # details at full size
+    swirls = "pairs/c1_s1/result_c1_s1_final.png"
+    return table({
+        "": {"1: before": swirls, "1: larger forms": "flags/style_layer_weights_1/result_c1_s1_final.png",
+             "2: before": "pairs/c3_s2/result_c3_s2_final.png",
+             "2: --content_weight 1000000": "symptoms/more_alpha/result_c3_s2_final.png"},
+        " ": {"3: before": ("symptoms/broken_face/result_astronaut_s1_final.png", *face),
+              "3: a portrait": ("photograph/result_astronaut_s1_final.png", *face),
+              "4: before": ("rocket/result_rocket_starry_night_final.png", *tower),
+              "4: --tv_weight 80": ("symptoms/more_smoothing/result_rocket_starry_night_final.png", *tower)},
+        "  ": {"5: before": swirls, "5: a part": "symptoms/larger_strokes/result_c1_quarter_final.png",
+               "6: before": swirls, "6: four copies": "symptoms/smaller_strokes/result_c1_four_final.png"},
+    }, 256)
 
 
 def inputs() -> None:
