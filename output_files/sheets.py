@@ -30,13 +30,16 @@ MORE_ALPHA = {"c3_s1": (" (x 10)", "symptoms/more_alpha_s1"), "c3_s2": (" (x 100
 
 
 def picture(file: str | tuple, side: int) -> Image.Image:
-    """RGB, reduced to fit a square of that side; a smaller one stays as it is. (file, x, y): a detail."""
-    name, *corner = (file,) if isinstance(file, str) else file
+    """RGB, reduced to fit a square of that side; a smaller one stays as it is.
+
+    (file, x, y, size): its square with that upper left corner and size, enlarged to that side.
+    """
+    name, *detail = (file,) if isinstance(file, str) else file
     with Image.open(HERE / name) as image:
         rgb = image.convert("RGB")
-    if corner:
-        x, y = corner
-        return rgb.crop((x, y, x + side, y + side))
+    if detail:
+        x, y, size = detail
+        return rgb.resize((side, side), Image.Resampling.LANCZOS, (x, y, x + size, y + size))
     rgb.thumbnail((side, side), Image.Resampling.LANCZOS)
     return rgb
 
@@ -95,7 +98,7 @@ def flags() -> Image.Image:
 
 def symptoms() -> Image.Image:
     """Before and after, side by side, by the rows of the table in the README of the repository."""
-    face, tower = (70, 0), (256, 0)  # details at full size
+    face, tip = (70, 0, 256), (192, 60, 128)  # details
     swirls = "pairs/c1_s1/result_c1_s1_final.png"
     return table({
         "": {"1: before": swirls, "1: larger forms": "flags/style_layer_weights_1/result_c1_s1_final.png",
@@ -103,8 +106,8 @@ def symptoms() -> Image.Image:
              "2: --content_weight 1000000": "symptoms/more_alpha/result_c3_s2_final.png"},
         " ": {"3: before": ("symptoms/broken_face/result_astronaut_s1_final.png", *face),
               "3: a portrait": ("photograph/result_astronaut_s1_final.png", *face),
-              "4: before": ("rocket/result_rocket_starry_night_final.png", *tower),
-              "4: --tv_weight 80": ("symptoms/more_smoothing/result_rocket_starry_night_final.png", *tower)},
+              "4: before": ("rocket/result_rocket_starry_night_final.png", *tip),
+              "4: --tv_weight 80": ("symptoms/more_smoothing/result_rocket_starry_night_final.png", *tip)},
         "  ": {"5: before": swirls, "5: a part": "symptoms/larger_strokes/result_c1_quarter_final.png",
                "6: before": swirls, "6: four copies": "symptoms/smaller_strokes/result_c1_four_final.png"},
     }, 256)
