@@ -220,6 +220,7 @@ def test_writing_fails_in_mid_run(flags, tmp_path, run):
         status, _, err = run(*words, "--nsteps", 9, "--resume")
     said = r"neural_style_transfer.py: error: cannot write '.*ckpt-3': File too large\n"
     assert status == 1 and re.fullmatch(said, err) and row_lines(log)[:2] == kept
+    assert re.search(r"\n# Failed, \S+: cannot write '.*ckpt-3': File too large\n$", log.read_text())
     status, out, _ = run(*words, "--nsteps", 4, "--resume")
     assert status == 0 and "Resuming at step 2 " in out and rows(log)[:, 0].tolist() == [1, 2, 3, 4]
 
