@@ -101,7 +101,7 @@ def symptoms() -> Image.Image:
     face, tip = (70, 0, 256), (192, 60, 128)  # details
     swirls = "pairs/c1_s1/result_c1_s1_final.png"
     return table({
-        "": {"1: before": swirls, "1: larger forms": "flags/style_layer_weights_1/result_c1_s1_final.png",
+        "": {"1: before": swirls, "1: more large forms": "flags/style_layer_weights_1/result_c1_s1_final.png",
              "2: before": "pairs/c3_s2/result_c3_s2_final.png",
              "2: --content_weight 1000000": "symptoms/more_alpha/result_c3_s2_final.png"},
         " ": {"3: before": ("symptoms/broken_face/result_astronaut_s1_final.png", *face),
