@@ -98,7 +98,7 @@ def flags() -> Image.Image:
 
 def symptoms() -> Image.Image:
     """Before and after, side by side, by the rows of the table in the README of the repository."""
-    face, tip = (70, 0, 256), (192, 60, 128)  # details
+    face, tower = (70, 0, 256), (384, 0, 128)  # details
     swirls = "pairs/c1_s1/result_c1_s1_final.png"
     return table({
         "": {"1: before": swirls, "1: more large forms": "flags/style_layer_weights_1/result_c1_s1_final.png",
@@ -106,8 +106,8 @@ def symptoms() -> Image.Image:
              "2: --content_weight 1000000": "symptoms/more_alpha/result_c3_s2_final.png"},
         " ": {"3: before": ("symptoms/broken_face/result_astronaut_s1_final.png", *face),
               "3: a portrait": ("photograph/result_astronaut_s1_final.png", *face),
-              "4: before": ("rocket/result_rocket_starry_night_final.png", *tip),
-              "4: --tv_weight 80": ("symptoms/more_smoothing/result_rocket_starry_night_final.png", *tip)},
+              "4: before": ("rocket/result_rocket_starry_night_final.png", *tower),
+              "4: 40 gentler steps": ("symptoms/gentler/result_rocket_starry_night_final.png", *tower)},
         "  ": {"5: before": swirls, "5: a part": "symptoms/larger_strokes/result_c1_quarter_final.png",
                "6: before": swirls, "6: four copies": "symptoms/smaller_strokes/result_c1_four_final.png"},
     }, 256)
