@@ -1309,7 +1309,8 @@ FLAGS = (  # each group follows the title that -h prints for it
          "distance, such as 1 1 1 1 0.3; without them nearly all of that loss is block4_conv1's"),
     Flag("tv_weight", WEIGHT, "300", REPORTED, "tau: higher is smoother; total "
          "variation is a sum over pixels, so at 256 pixels 1200 looks like 300 at 512"),
-    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED, "of a layer's squared differences"),
+    Flag("loss_reduction", {"choices": ("mean", "sum")}, "mean", REPORTED,
+         "of a layer's squared differences"),
     Flag("tv_form", {"choices": ("isotropic", "anisotropic")}, "isotropic", REPORTED,
          "smoothed sqrt(dx^2 + dy^2) or |dx| + |dy|"),
     Flag("weights", {"metavar": "imagenet|vgg16|FILE"}, "imagenet", REFUSED, "imagenet: Keras' VGG-19, "

@@ -248,7 +248,8 @@ def test_a_full_disk(flags, tmp_path, run):
         words = flags("--ckpt_write_every", 1, "--save_every", 1, output=disk / "out/r.png")
         status, _, err = run(*words, "--nsteps", 5)
         assert (status, err.count("\n")) == (1, 1) and "No space left" in err, err
-        assert not list(disk.rglob("*.tmp"))
+        # Also after "# Failed": the log is still within the page of the disk that it has.
+        assert (disk / "out/r_c_s_log.txt").read_text().endswith("\n") and not list(disk.rglob("*.tmp"))
         subprocess.run(["mount", "-o", "remount,size=9m", disk], check=True)
         status, out, err = run(*words, "--nsteps", 6, "--resume")
         assert status == 0 and re.search(r"Resuming at step \d from .*ckpt-\d\.", out), err
@@ -264,7 +265,7 @@ def test_a_loss_that_is_not_finite(flags, tmp_path, run):
                         r".*--content_weight.*\n", err)
     assert status == 1 and said, err
     t, folder = int(said[1]), tmp_path / "out"
-    assert 1 < t
+    assert 1 < t and row_lines(folder / "r_c_s_log.txt")[-1].split()[0] == str(t - 1)
     log = (folder / "r_c_s_log.txt").read_text()
     assert re.search(rf"\n{t - 1}  .*\n# Failed, \S+: step {t} is not finite; --resume with .*\n$", log)
     assert not (folder / f"r_c_s_{t:06d}.png").exists() and not (folder / "r_c_s_final.png").exists()
